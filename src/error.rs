@@ -122,12 +122,12 @@ pub mod exit {
             of(
                 ErrorKind::Usage.exit_code(),
                 "usage error",
-                "usage error: unknown verb or flag, or flags that exclude each other",
+                "usage error: unknown verb or flag, flags that exclude each other, or a value that the flag does not take, such as a version or a run number",
             ),
             of(
                 ErrorKind::BadInput.exit_code(),
                 "invalid input",
-                "a profile, setting, version, saved plan or topic is invalid: the message gives file, line, column and the fix",
+                "a profile, setting, saved plan or topic is invalid, or the Kubernetes minor is not supported: the message gives file, line, column and the fix",
             ),
             of(
                 ErrorKind::CannotWrite.exit_code(),
@@ -209,6 +209,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Rewrites its hints.
+    #[must_use]
+    pub fn map_hints(mut self, rewrite: impl Fn(&str) -> String) -> Self {
+        self.hints.iter_mut().for_each(|hint| *hint = rewrite(hint));
         self
     }
 

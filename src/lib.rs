@@ -30,7 +30,7 @@
 //! - [`node`]: what is on the node? The only room that opens files
 //! - [`kubernetes`]: how does Kubernetes read?
 //!
-//! The files beside them ([`error`], [`mode`], [`version`], `build_info`, `role`, `embedded`, `nearest`) are the ground, which every room uses.
+//! The files beside them ([`error`], [`mode`], [`version`], `build_info`, `role`, `embedded`, `nearest`, `shell_word`) are the ground, which every room uses.
 //! docs/ARCHITECTURE.md says more; the library never prints.
 
 pub mod apply;
@@ -54,6 +54,7 @@ pub mod render;
 pub mod report;
 mod role;
 pub mod scanner;
+mod shell_word;
 pub mod verify;
 pub mod version;
 

@@ -364,9 +364,14 @@ impl FromStr for K3sVersion {
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
         };
         // Other distributions of Kubernetes have other words there: v1.33.4+rke2r1.
-        if build.is_some_and(|part| !word(part) || !part.starts_with("k3s"))
-            || pre.is_some_and(|part| !word(part))
-        {
+        let is_k3s = |part: &str| {
+            part.strip_prefix("k3s").is_some_and(|count| {
+                word(part)
+                    && (count.is_empty()
+                        || count.starts_with(|first: char| first.is_ascii_digit() || first == '-'))
+            })
+        };
+        if build.is_some_and(|part| !is_k3s(part)) || pre.is_some_and(|part| !word(part)) {
             return Err(bad());
         }
         let parts: Vec<&str> = number.split('.').collect();
@@ -418,9 +423,13 @@ mod tests {
 
     #[test]
     fn versions_are_read_in_every_form() {
-        for (text, minor) in
-            [("v1.33.4+k3s1", "1.33"), ("1.33", "1.33"), ("v1.24.17", "1.24"), ("v1.36.0-rc1+k3s1", "1.36")]
-        {
+        for (text, minor) in [
+            ("v1.33.4+k3s1", "1.33"),
+            ("1.33", "1.33"),
+            ("v1.24.17", "1.24"),
+            ("v1.36.0-rc1+k3s1", "1.36"),
+            ("v1.33.4+k3s-8a8b4b9d", "1.33"),
+        ] {
             assert_eq!(text.parse::<K3sVersion>().unwrap().minor().to_string(), minor, "{text}");
         }
         for text in [
@@ -435,6 +444,7 @@ mod tests {
             "1.33\n",
             "1.033",
             "v1.33.4+rke2r1",
+            "v1.33.4+k3sfoo",
         ] {
             assert!(text.parse::<K3sVersion>().is_err(), "{text:?}");
         }

@@ -87,7 +87,7 @@ pub(super) fn unreadable(root: &Root, damage: &Damage) -> Error {
 /// The first thing to do about damage: whatever comes next cannot lose anything then.
 pub(super) fn keep_a_copy(root: &Root) -> String {
     format!(
-        "it is damaged, or of another version of k3s-harden: keep a copy of {} outside of it before anything else",
+        "it is damaged, or another version of k3s-harden wrote it: first keep a copy of {} outside this directory",
         root.display(&RootedPath::fixed(STATE_DIRECTORY))
     )
 }

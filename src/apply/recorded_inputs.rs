@@ -115,7 +115,7 @@ impl RecordedInputs {
         }
         let error = Damage::error(&self.damage, root, "the newest run is damaged: its options are unknown");
         Err(error.hint(format!(
-            "to roll back the undamaged runs: k3s-harden rollback --skip-damaged; or move all of {} into that copy to start a new history",
+            "to roll back the undamaged runs: `k3s-harden rollback --skip-damaged`; to start a new history: move all of {} into the copy",
             root.display(&state_directory())
         )))
     }

@@ -126,8 +126,9 @@ fn undo(root: &Root, record: &RunRecord, skip_damaged: bool) -> Result<Vec<LeftP
                 continue;
             }
             if !skip_damaged {
-                return Err(unreadable(root, &damage)
-                    .hint("to restore everything that is not damaged: k3s-harden rollback --skip-damaged"));
+                return Err(unreadable(root, &damage).hint(
+                    "to restore everything that is not damaged: `k3s-harden rollback --skip-damaged`",
+                ));
             }
             let reason = format!("cannot be rolled back: {}", damage.line(root));
             left.push(LeftPath { path: RootedPath::recorded(&entry.path)?, reason, is_damaged: true });

@@ -85,7 +85,7 @@ impl RollbackPlan {
         };
         if history.is_undone(run.id) {
             return Err(Error::new(ErrorKind::Usage, format!("run {} is already rolled back", run.id))
-                .hint("k3s-harden history shows by which run; roll back that run by its number"));
+                .hint("`k3s-harden history` shows by which run; roll back that run by its number"));
         }
         Self::before(root, history, run, false).map(Some)
     }

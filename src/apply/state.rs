@@ -107,9 +107,8 @@ impl<'a> StateDirectory<'a> {
             removal::sweep(root, &runs_directory())?;
             return Ok(state);
         }
-        let message =
-            format!("{} was removed again and again while it was opened", root.display(&state_directory()));
-        Err(Error::new(ErrorKind::Failed, message).hint("see which program removes it, and run this again"))
+        let message = format!("another program keeps removing {}", root.display(&state_directory()));
+        Err(Error::new(ErrorKind::Failed, message).hint("find this program, then run k3s-harden again"))
     }
 
     /// Makes the directory of the runs in a state directory that somebody else has made, such as a mount point.
@@ -230,7 +229,9 @@ impl Drop for StateDirectory<'_> {
 fn no_runs(root: &Root, reason: &str) -> Error {
     let (runs, state) = (root.display(&runs_directory()), root.display(&state_directory()));
     Error::new(ErrorKind::Failed, format!("the history is damaged, and nothing was done: {runs}: {reason}"))
-        .hint(format!("keep a copy of {state} outside of it, and put the directory itself there"))
+        .hint(format!(
+            "keep a copy of {state} outside this directory, then replace runs with the directory itself"
+        ))
 }
 
 /// Returns what is in the state directory and was not put there by k3s-harden, such as the data of a K3s whose data

@@ -62,7 +62,7 @@ pub(super) fn in_runs(root: &Root, ids: impl Iterator<Item = u32>) -> Result<Vec
                 found.push(Damage::new(
                     None,
                     path,
-                    "it is not of k3s-harden, and would be removed with the run",
+                    "k3s-harden did not write it, but would remove it with the run",
                 ));
             }
         }

@@ -147,7 +147,7 @@ impl<'a> Transaction<'a> {
         if plan.is_changed() || (record && kept) {
             if !kept && self.has_history()? {
                 return Err(Error::new(ErrorKind::Usage, "--no-history: this node already has a history, and a change outside the history could not be rolled back")
-                    .hint("leave --no-history out, or end the history first: k3s-harden uninstall"));
+                    .hint("leave --no-history out, or end the history first: `k3s-harden uninstall`"));
             }
             if !kept {
                 self.refuse_moved_history(&plan)?;
@@ -267,7 +267,7 @@ impl<'a> Transaction<'a> {
         let message =
             format!("--no-history: files of k3s-harden are here, and {foreign} may be their history");
         Err(Error::new(ErrorKind::Failed, message).hint(format!(
-            "move it back to {}, or elsewhere if it is not",
+            "move it back to {}; if it is not the history, move it elsewhere",
             self.root.display(&runs_directory())
         )))
     }

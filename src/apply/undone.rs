@@ -87,7 +87,7 @@ impl Undone {
         }
         let count = self.failed.len();
         error.hint(format!(
-            "{count} changes could not be rolled back, or may not be: the next run tries again; see {run}"
+            "{count} changes could not be rolled back, or their result is unknown: the next run tries again; see {run}"
         ))
     }
 }

@@ -185,7 +185,7 @@ fn check_start(context: &Context<'_>) -> Result<()> {
     }
     error = error.hint(first.remedy.clone());
     if stopping.len() > 1 {
-        error = error.hint(format!("{} more: k3s-harden preflight", stopping.len() - 1));
+        error = error.hint(format!("{} more: `k3s-harden preflight`", stopping.len() - 1));
     }
     Err(error.hint("to apply it anyway: --no-preflight"))
 }

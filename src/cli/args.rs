@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing::warn;
 
@@ -23,6 +22,8 @@ use crate::verify;
 /// The variable that holds settings, several separated by semicolons or line breaks.
 pub(super) const SET_VARIABLE: &str = "K3S_HARDEN_SET";
 const PREFIX: &str = "K3S_HARDEN_";
+/// The variable that says which node a run is about.
+const ROOT_VARIABLE: &str = "K3S_HARDEN_ROOT";
 /// The headings of the flags that every verb accepts.
 const NODE: &str = "Node";
 const PROFILE: &str = "Profile and settings";
@@ -83,7 +84,7 @@ impl Cli {
 #[derive(Debug, Clone, Args)]
 pub(super) struct GlobalArguments {
     /// Root filesystem to work on, such as a mounted image
-    #[arg(long, global = true, help_heading = NODE, value_name = "DIR", default_value = "/", env = "K3S_HARDEN_ROOT")]
+    #[arg(long, global = true, help_heading = NODE, value_name = "DIR", default_value = "/", env = ROOT_VARIABLE)]
     pub(super) root: PathBuf,
     /// K3s version, such as v1.33.4+k3s1 or 1.33
     ///
@@ -146,7 +147,7 @@ pub(super) struct GlobalArguments {
     #[arg(short, long, global = true, help_heading = OUTPUT, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
     pub(super) verbose: u8,
     /// Show errors only
-    #[arg(short, long, global = true, help_heading = OUTPUT, conflicts_with = "verbose", value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_QUIET")]
+    #[arg(short, long, global = true, help_heading = OUTPUT, conflicts_with = "verbose", value_parser = switch, env = "K3S_HARDEN_QUIET")]
     pub(super) quiet: bool,
     /// Format of log lines on stderr
     #[arg(long, global = true, help_heading = OUTPUT, hide_short_help = true, value_enum, value_name = "text|json", default_value = "text", env = "K3S_HARDEN_LOG_FORMAT")]
@@ -231,7 +232,7 @@ pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) planning: PlanningArguments,
     /// Leave the running kernel's parameters alone
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
     /// Save the plan for apply PLAN
     #[arg(long, value_name = "FILE")]
@@ -248,15 +249,15 @@ pub(super) struct ApplyArguments {
     #[command(flatten)]
     pub(super) locking: LockArguments,
     /// Apply even if K3s would not start afterwards
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_PREFLIGHT")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_NO_PREFLIGHT")]
     pub(super) no_preflight: bool,
     /// Keep no history: this run cannot be undone
     ///
     /// For image builds: the image then holds the managed files and no state directory.
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_HISTORY")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_NO_HISTORY")]
     pub(super) no_history: bool,
     /// Leave the running kernel's parameters alone
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
 }
 
@@ -298,7 +299,7 @@ pub(super) struct VerifyArguments {
     /// Also query the running cluster for section 5
     ///
     /// Reads with `k3s kubectl`, changes nothing and reads no Secrets.
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LIVE")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_LIVE")]
     pub(super) live: bool,
     /// Exit 2 on: fail, warn, unknown or never
     #[arg(long, value_enum, value_name = "STATUS", default_value = "fail", env = "K3S_HARDEN_FAIL_ON")]
@@ -318,10 +319,10 @@ pub(super) struct VerifyArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "fail_on", env = "K3S_HARDEN_BASELINE")]
     pub(super) baseline: Option<String>,
     /// Show only the number of controls by status
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_SUMMARY")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_SUMMARY")]
     pub(super) summary: bool,
     /// Show findings only
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ONLY_FINDINGS")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_ONLY_FINDINGS")]
     pub(super) only_findings: bool,
 }
 
@@ -337,6 +338,7 @@ pub(super) struct ExplainArguments {
 #[derive(Debug, Args)]
 pub(super) struct RollbackArguments {
     /// Run number from history [default: the newest apply not yet undone]
+    #[arg(value_parser = run_number)]
     pub(super) id: Option<u32>,
     #[command(flatten)]
     pub(super) undoing: UndoArguments,
@@ -354,12 +356,12 @@ pub(super) struct UndoArguments {
     /// Discard later edits of managed files
     ///
     /// Also rolls back if K3s could then no longer decrypt its Secrets.
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_FORCE")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_FORCE")]
     pub(super) force: bool,
     /// Restore the rest if part of the history is damaged
     ///
     /// Names each file that is not restored, and exits with 4.
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_SKIP_DAMAGED")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_SKIP_DAMAGED")]
     pub(super) skip_damaged: bool,
     #[command(flatten)]
     pub(super) locking: LockArguments,
@@ -369,7 +371,7 @@ pub(super) struct UndoArguments {
 #[derive(Debug, Args)]
 pub(super) struct LockArguments {
     /// Seconds to wait for another run
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, env = "K3S_HARDEN_LOCK_TIMEOUT")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = seconds, env = "K3S_HARDEN_LOCK_TIMEOUT")]
     pub(super) lock_timeout: u32,
 }
 
@@ -377,7 +379,7 @@ pub(super) struct LockArguments {
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct PlanningArguments {
     /// Exit 2 if there are changes
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_DETAILED_EXITCODE")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_DETAILED_EXITCODE")]
     pub(super) detailed_exitcode: bool,
     /// For files of others: merge, replace, keep or fail [default: merge]
     ///
@@ -390,15 +392,15 @@ pub(super) struct PlanningArguments {
     #[arg(long, value_enum, value_name = "ACTION", env = "K3S_HARDEN_ON_CONFLICT")]
     pub(super) on_conflict: Option<OnConflict>,
     /// Fix only modes and owners of files that K3s created at its start
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_AFTER_START")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_AFTER_START")]
     pub(super) after_start: bool,
     /// Allow an older minor after K3s started with a newer one
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_ALLOW_DOWNGRADE")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_ALLOW_DOWNGRADE")]
     pub(super) allow_downgrade: bool,
     /// Enable Secrets encryption after K3s started without it
     ///
     /// The output lists the remaining steps.
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_LATE_ENCRYPTION")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_LATE_ENCRYPTION")]
     pub(super) late_encryption: bool,
 }
 
@@ -414,7 +416,7 @@ pub(super) struct RenderArguments {
     #[arg(long, value_name = "PATH")]
     pub(super) binary: Option<PathBuf>,
     /// Leave the running kernel's parameters alone until the next boot
-    #[arg(long, value_parser = FalseyValueParser::new(), env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
+    #[arg(long, value_parser = switch, env = "K3S_HARDEN_NO_LIVE_SYSCTL")]
     pub(super) no_live_sysctl: bool,
 }
 
@@ -459,20 +461,52 @@ pub(super) enum ProfileVerb {
     },
 }
 
+/// Reads a flag without a value, which a variable sets with one: an empty variable is none.
+fn switch(text: &str) -> std::result::Result<bool, String> {
+    const YES: [&str; 6] = ["true", "1", "yes", "on", "y", "t"];
+    const NO: [&str; 7] = ["", "false", "0", "no", "off", "n", "f"];
+    let is_among = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    match (is_among(&YES), is_among(&NO)) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err("write true or false".to_owned()),
+    }
+}
+
+fn run_number(text: &str) -> std::result::Result<u32, String> {
+    let hint = "write a number that `k3s-harden history` shows; without one, the newest run is undone";
+    text.parse().map_err(|_| hint.to_owned())
+}
+
+fn seconds(text: &str) -> std::result::Result<u32, String> {
+    text.parse().map_err(|_| "write a number of seconds, such as 30".to_owned())
+}
+
 /// Warns of unknown variables with our prefix: a misspelt one is a flag that is silently not set.
-pub(super) fn warn_of_unknown_variables() {
-    let ours =
-        |name: &std::ffi::OsString| name.to_str().filter(|name| name.starts_with(PREFIX)).map(str::to_owned);
+///
+/// # Errors
+/// If one is a misspelt [`ROOT_VARIABLE`]: the run would be about this machine instead of an image.
+pub(super) fn check_variables() -> Result<()> {
+    let ours = |name: &std::ffi::OsString| name.to_str()?.strip_prefix(PREFIX).map(str::to_owned);
     let set: Vec<String> = std::env::vars_os().filter_map(|(name, _)| ours(&name)).collect();
     if set.is_empty() {
-        return;
+        return Ok(());
     }
     let mut known = vec![SET_VARIABLE.to_owned()];
     add_variables(&Cli::command(), &mut known);
-    for name in set.iter().filter(|name| !known.contains(name)) {
-        let meant = nearest(name, &known).map(|known| format!(": did you mean {known}?")).unwrap_or_default();
-        warn!("unknown environment variable {name}{meant}");
+    let known: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
+    for name in set.iter().filter(|name| !known.contains(&name.as_str())) {
+        let meant = nearest(name, &known);
+        let unknown = format!("unknown environment variable {PREFIX}{name}");
+        match meant.map(|known| (known, format!("did you mean {PREFIX}{known}?"))) {
+            Some((known, hint)) if ROOT_VARIABLE.ends_with(known) => {
+                return Err(usage_error(unknown).hint(hint));
+            }
+            Some((_, hint)) => warn!("{unknown}: {hint}"),
+            None => warn!("{unknown}"),
+        }
     }
+    Ok(())
 }
 
 /// Adds the variables of a command and of the verbs below it.

@@ -23,7 +23,7 @@ pub(super) fn run(request: &RunRequest, arguments: &ExplainArguments, ui: &mut U
     context.warn_of_refusals();
     let origin = ui.json().then(|| ui.origin(&root, Some(&context.version)));
     if let Err(error) = &context.node.effective {
-        warn!("{error}: who sets what here is not known");
+        warn!("{error}: unknown what sets the values on this node");
     }
     // The configuration counts; what K3s logged at its last start is for `verify`.
     let facts = NodeFacts::new(context.node, context.owner, K3sLog::default());
@@ -53,7 +53,7 @@ fn context<'a>(root: &'a Root, request: &RunRequest) -> Result<Context<'a>> {
             let newest = RunRequest { version: VersionRequest::Named(newest.to_string()), ..request.clone() };
             let context = Context::new(root, &newest)?;
             warn!(
-                "{error}: explained as for {}, the newest minor; --k3s-version names another",
+                "{error}: assuming {}, the newest minor; to change this: --k3s-version",
                 context.version.minor()
             );
             Ok(context)

@@ -112,8 +112,8 @@ fn needs_place(verb: &GenerateVerb, several: &[NamedDocument]) -> Error {
         GenerateVerb::Schema { .. } => "name a schema, or ",
         GenerateVerb::Man { .. } | GenerateVerb::Docs { .. } => "",
     };
-    usage_error(format!("these are {} files, which need a place", several.len()))
-        .hint(format!("{one}name a directory for them: --out DIR"))
+    usage_error(format!("{} files cannot be written to stdout", several.len()))
+        .hint(format!("{one}name a directory: --out DIR"))
 }
 
 /// Writes the documents into a directory, each atomically.

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use super::context::Context;
 use super::verify::is_control;
-use crate::document;
-use crate::error::Result;
+use crate::document::{self, OnConflict};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::k3s::{K3sLog, kubelet};
 use crate::node::host;
 use crate::profile::ControlId;
@@ -20,6 +20,9 @@ use crate::verify::{
 /// Returns a warning for each control that does not hold with a value of the user's; `served` are the controls that the run
 /// itself sees to, and `told` is the name of one that it has a warning of its own for. A control that is skipped or waived
 /// has none.
+///
+/// # Errors
+/// If the user wants conflicts to end the run: such a value is one, and only the user can resolve it.
 pub(super) fn warnings(
     context: &Context<'_>,
     served: &BTreeSet<ControlId>,
@@ -41,7 +44,30 @@ pub(super) fn warnings(
     });
     waivers::apply(&mut report, &context.waivers, Date::from_time(&host::now())?);
     let ours = facts.drop_in().file;
-    Ok(warnings_of(&report, &ours))
+    let kept = kept_values(&report, &ours);
+    if let (OnConflict::Fail, Some(first)) = (context.target.drop_in_merge.on_conflict, kept.first()) {
+        return Err(Error::new(ErrorKind::Failed, format!("{}; {}", first.text, first.fails))
+            .at(first.place.clone())
+            .hint(first.remedy.clone())
+            .hint("keep it: --on-conflict keep"));
+    }
+    Ok(kept.iter().map(KeptValue::warning).collect())
+}
+
+/// A value of the user's with which a control does not hold.
+struct KeptValue {
+    place: Place,
+    /// The value.
+    text: String,
+    /// The control, and what it expects.
+    fails: String,
+    remedy: String,
+}
+
+impl KeptValue {
+    fn warning(&self) -> String {
+        format!("{}: {}; apply keeps it, and {}. {}", self.place, self.text, self.fails, self.remedy)
+    }
 }
 
 /// Tells whether the user gives any component a value, in K3s's configuration, its service or a file of the kubelet's.
@@ -62,20 +88,17 @@ fn is_skipped(context: &Context<'_>, verdict: &ControlVerdict) -> bool {
     context.request.skip.iter().flatten().any(|word| is_control(&verdict.id, &verdict.name, word))
 }
 
-fn warnings_of(report: &VerifyReport, ours: &str) -> Vec<String> {
+fn kept_values(report: &VerifyReport, ours: &str) -> Vec<KeptValue> {
     let is_users = |evidence: &&Evidence| {
         evidence.place.as_ref().is_some_and(|place| place.file != ours && !kubelet::is_own_file(place))
     };
     let verdicts = report.verdicts.iter().filter(|verdict| verdict.waiver.is_none());
-    let warning = |verdict: &ControlVerdict| {
+    let kept = |verdict: &ControlVerdict| {
         let Evidence { text, place } = verdict.evidence.iter().find(is_users)?;
-        let place = place.as_ref()?;
         let ControlVerdict { id, title, expected, remedy, .. } = verdict;
-        let remedy = remedy.lines().next().unwrap_or_default();
-        Some(format!(
-            "{place}: {text}; apply keeps it, and {id} ({title}) will {}: expected: {expected}. {remedy}",
-            verdict.status.name()
-        ))
+        let remedy = remedy.lines().next().unwrap_or_default().to_owned();
+        let fails = format!("{id} ({title}) will {}: expected: {expected}", verdict.status.name());
+        Some(KeptValue { place: place.clone()?, text: text.clone(), fails, remedy })
     };
-    verdicts.filter_map(warning).collect()
+    verdicts.filter_map(kept).collect()
 }

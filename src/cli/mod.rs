@@ -22,6 +22,7 @@ mod kept_values;
 mod locking;
 mod log;
 mod manual;
+mod mistakes;
 mod named_files;
 mod newer_minor;
 mod next_step;
@@ -58,7 +59,7 @@ use clap::Parser;
 
 use crate::error::{ErrorKind, Result, exit};
 use crate::mode::Owner;
-use crate::node::{Signals, accounts};
+use crate::node::{Signals, accounts, commands};
 use crate::output::{ScreenText, Style, error_text};
 use args::{Cli, CliVerb};
 use request::RunRequest;
@@ -79,15 +80,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     accounts::clear_umask();
     Signals::survive_size_limit();
     let mut ui = Ui::new(&cli.global);
-    args::warn_of_unknown_variables();
-    cli.check().and_then(|()| dispatch(&cli, &mut ui)).unwrap_or_else(|error| {
-        let needs_root = error.kind() == ErrorKind::NotPermitted
-            && error.hints().is_empty()
-            && accounts::own().uid != Owner::ROOT.uid;
-        let error = if needs_root { error.hint(context::AS_ROOT) } else { error };
-        ui.error(&error);
-        error.kind().exit_code()
-    })
+    args::check_variables().and_then(|()| cli.check()).and_then(|()| dispatch(&cli, &mut ui)).unwrap_or_else(
+        |error| {
+            let needs_root = error.kind() == ErrorKind::NotPermitted
+                && error.hints().is_empty()
+                && accounts::own().uid != Owner::ROOT.uid;
+            let error = if needs_root { error.hint(context::AS_ROOT) } else { error };
+            let error = error.map_hints(|hint| commands::with_commands(&cli.global.root, hint));
+            ui.error(&error);
+            error.kind().exit_code()
+        },
+    )
 }
 
 /// Runs the verb. Those that are about a profile get the finished request of the run.
@@ -117,13 +120,14 @@ fn dispatch(cli: &Cli, ui: &mut Ui) -> Result<u8> {
     }
 }
 
-/// Prints clap's own text: help to stdout with 0, mistakes to stderr with the code for usage.
+/// Prints help to stdout with 0, and mistakes to stderr with the code for usage: of a verb without its sub-verb the help.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
-    if let Some(error) = other_tools::explained(error, arguments) {
+    if let Some(error) = mistakes::explained(error, arguments) {
         Ui::complain(&error_text(&error, Style::Plain));
         return error.kind().exit_code();
     }
-    if error.use_stderr() {
+    let is_no_verb = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if error.use_stderr() && !is_no_verb {
         // It quotes arguments and variables.
         Ui::complain(&ScreenText::report(&error.render().to_string()));
         return ErrorKind::Usage.exit_code();
@@ -134,5 +138,5 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
     let help = if is_version { None } else { help() };
     // There is nowhere to report a failure.
     help.as_ref().unwrap_or(error).print().unwrap_or_default();
-    exit::OK
+    if is_no_verb { ErrorKind::Usage.exit_code() } else { exit::OK }
 }

@@ -4,11 +4,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::{PathState, Root, RootedPath, host};
 use crate::profile::{MAX_SOURCE_BYTES, Origin, Profile, SETTINGS_FILE, SourceText};
+
+/// What people call the settings file too.
+const OTHER_NAME: &str = "/etc/k3s-harden/settings.yml";
 
 /// Opens files that the user names and keeps their texts: on the node they may be missing later.
 #[derive(Debug)]
@@ -53,7 +56,12 @@ impl NamedFiles {
             return self.open(path).map(Some);
         }
         let path = RootedPath::fixed(SETTINGS_FILE);
-        root.read(&path)?.map(|bytes| SourceText::new(root.display(&path), bytes)).transpose()
+        let bytes = root.read(&path)?;
+        let other = RootedPath::fixed(OTHER_NAME);
+        if bytes.is_none() && root.entry(&other)?.is_some() {
+            warn!("{} is not read; rename it to {}", root.display(&other), path.name());
+        }
+        bytes.map(|bytes| SourceText::new(root.display(&path), bytes)).transpose()
     }
 
     /// Reads the user's own audit policy; a relative path is relative to the file that names it.
@@ -89,7 +97,7 @@ impl NamedFiles {
 /// Returns the text that a saved plan keeps of a file. If the file is here, it has to have that text still. Nothing of it is
 /// quoted: whoever writes a plan may name a file that he may not read.
 fn saved_text(saved: &BTreeMap<String, String>, path: &str, absolute: &str) -> Result<String> {
-    let again = "save a new plan: k3s-harden plan --out FILE";
+    let again = "save a new plan: `k3s-harden plan --out FILE`";
     let Some(text) = saved.get(absolute) else {
         let message = format!("the saved plan names {path}, and does not hold its text");
         return Err(Error::new(ErrorKind::BadInput, message).hint(again));

@@ -2,18 +2,18 @@
 //! What the user does next, at the end of an answer.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crate::document::EffectTime;
 use crate::k3s;
 use crate::node::Root;
+use crate::node::commands::command;
 use crate::plan::Plan;
 use crate::verify::{RunningState, Status, VerifyReport};
 use crate::version::K3sVersion;
 
 /// Returns the step after a run that changed something. `is_remembered` tells whether later runs know version and role.
 pub(super) fn after_apply(done: &Plan, root: &Root, version: &K3sVersion, is_remembered: bool) -> String {
-    let mut verify = on_root("verify", root);
+    let mut verify = command(root.path(), "verify");
     if !is_remembered {
         let _infallible = write!(verify, " --k3s-version {version} --role {}", done.subject.role);
     }
@@ -38,10 +38,13 @@ pub(super) fn after_verify(report: &VerifyReport, root: &Root) -> Option<String>
         report.verdicts.iter().find(|verdict| verdict.status == status && verdict.waiver.is_none())
     });
     if let Some(verdict) = worst {
-        return Some(format!("read about a finding: {}", on_root(&format!("explain {}", verdict.id), root)));
+        return Some(format!(
+            "read about a finding: {}",
+            command(root.path(), &format!("explain {}", verdict.id))
+        ));
     }
     if !report.started {
-        return Some(format!("start K3s, then check again: {}", on_root("verify", root)));
+        return Some(format!("start K3s, then check again: {}", command(root.path(), "verify")));
     }
     let is_stale =
         report.history.running.as_ref().is_some_and(|running| running.state == RunningState::Stale);
@@ -49,16 +52,7 @@ pub(super) fn after_verify(report: &VerifyReport, root: &Root) -> Option<String>
         format!(
             "restart K3s (systemctl restart {}), then check again: {}",
             report.role.service(),
-            on_root("verify", root)
+            command(root.path(), "verify")
         )
     })
-}
-
-/// Returns a command about a root.
-fn on_root(verb: &str, root: &Root) -> String {
-    if root.path() == Path::new("/") {
-        format!("k3s-harden {verb}")
-    } else {
-        format!("k3s-harden {verb} --root {}", root.path().display())
-    }
 }

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Unknown flags: what to write instead, also of those of other tools, such as `--dry-run`.
-
-use std::ffi::OsString;
-
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-
-use super::usage::usage_error;
-use crate::error::Error;
+//! Flags and verbs of other tools, such as `--dry-run` and `status`, and what to write instead.
 
 /// A row: flags, the verbs for which it counts (none: every verb), and what to write instead.
 type OtherFlags = (&'static [&'static str], &'static [&'static str], &'static str);
 
 /// What people type who know kubectl, Helm, Ansible, Terraform or apt. The first row that fits counts.
 const OTHERS: [OtherFlags; 14] = [
-    (&["--dry-run", "--check", "--noop", "--simulate"], &["apply"], "preview the changes: k3s-harden plan"),
+    (&["--dry-run", "--check", "--noop", "--simulate"], &["apply"], "preview the changes: `k3s-harden plan`"),
     (&["--dry-run", "--check", "--noop", "--simulate"], &["plan"], "leave it out: plan changes nothing"),
     (
         &["--dry-run", "--check", "--noop", "--simulate"],
         &["rollback", "uninstall"],
-        "list the runs first: k3s-harden history. A rollback is a run that can be rolled back",
+        "list the runs first: `k3s-harden history`. A rollback is a run that can be rolled back",
     ),
     (&["-y", "--yes", "--assume-yes", "--auto-approve"], &[], "leave it out: k3s-harden asks no questions"),
     (
@@ -45,22 +38,44 @@ const OTHERS: [OtherFlags; 14] = [
     (&["--chroot", "--rootfs", "--prefix", "--destdir"], &[], "name the root filesystem: --root DIR"),
 ];
 
-/// Returns the error that explains an unknown flag; none for any other mistake.
-pub(super) fn explained(error: &clap::Error, arguments: &[OsString]) -> Option<Error> {
-    if error.kind() != ErrorKind::UnknownArgument {
-        return None;
-    }
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return None };
-    let flag = typed.split('=').next().filter(|flag| flag.starts_with('-'))?;
-    let is_typed = |verb: &&str| arguments.iter().any(|word| word.to_str() == Some(verb));
+/// What people type as a verb who know other tools, and what to write instead.
+const OTHER_VERBS: [(&[&str], &str); 13] = [
+    (
+        &["status", "state", "check", "scan", "audit", "test", "assess", "report", "bench"],
+        "check the node: `k3s-harden verify`",
+    ),
+    (&["diff", "preview", "dry-run", "show"], "preview the changes: `k3s-harden plan`"),
+    (
+        &["harden", "fix", "remediate", "run", "install", "enable", "up"],
+        "harden the node: `k3s-harden apply`",
+    ),
+    (&["undo", "revert", "restore", "reset"], "undo the newest run: `k3s-harden rollback`"),
+    (
+        &["remove", "delete", "clean", "purge", "destroy", "down", "disable"],
+        "undo all runs: `k3s-harden uninstall`",
+    ),
+    (&["log", "logs", "runs", "list"], "list previous runs: `k3s-harden history`"),
+    (&["version"], "print the version: `k3s-harden --version`"),
+    (&["config", "configuration"], "show the configuration of K3s: `k3s-harden effective-config`"),
+    (&["validate", "lint", "precheck", "doctor"], "check that K3s will start: `k3s-harden preflight`"),
+    (&["profiles"], "list the profiles: `k3s-harden profile list`"),
+    (&["set", "setting"], "set a value: `k3s-harden apply --set NAME=VALUE`"),
+    (
+        &["template", "export", "generate-config", "cloud-init"],
+        "write the files for another tool: `k3s-harden render --as FORMAT`",
+    ),
+    (&["completion", "completions", "man"], "generate them: `k3s-harden generate completions bash`"),
+];
+
+/// Returns what to write instead of a flag after one of the `verbs`.
+pub(super) fn instead_of_flag(flag: &str, is_typed: impl Fn(&str) -> bool) -> Option<&'static str> {
     let fits = |(flags, verbs, _): &&OtherFlags| {
-        flags.contains(&flag) && (verbs.is_empty() || verbs.iter().any(is_typed))
+        flags.contains(&flag) && (verbs.is_empty() || verbs.iter().any(|verb| is_typed(verb)))
     };
-    let unknown = usage_error(format!("unknown flag {flag}"));
-    let similar = match error.get(ContextKind::SuggestedArg) {
-        Some(ContextValue::String(similar)) => Some(format!("did you mean {similar}?")),
-        _ => None,
-    };
-    let instead = OTHERS.iter().find(fits).map(|(_, _, instead)| (*instead).to_owned());
-    Some(unknown.hint(instead.or(similar).unwrap_or_else(|| "list the flags: add -h".to_owned())))
+    OTHERS.iter().find(fits).map(|(_, _, instead)| *instead)
+}
+
+/// Returns what to write instead of a verb.
+pub(super) fn instead_of_verb(verb: &str) -> Option<&'static str> {
+    OTHER_VERBS.iter().find(|(verbs, _)| verbs.contains(&verb)).map(|(_, instead)| *instead)
 }

@@ -100,15 +100,16 @@ fn refusal(
     place: Option<Place>,
 ) -> Error {
     let own = state_directory();
-    let leads = if path == real { String::new() } else { format!(", which leads to {real} by a symlink") };
-    let message =
-        format!("{what} is {path}{leads}: {own} is k3s-harden's own directory, and an uninstall removes it");
+    let leads = if path == real { String::new() } else { format!(", which resolves to {real}") };
+    let message = format!(
+        "{what} is {path}{leads}: it must not be inside {own}, because an uninstall removes this directory"
+    );
     let error = Error::new(ErrorKind::BadInput, message);
     let error = match place {
         Some(place) => error.at(place),
         None => error,
     };
-    error.hint(format!("move it out of {own}, such as to {where_it_belongs}, and name that place"))
+    error.hint(format!("move it out of {own}, for example to {where_it_belongs}, and set the new path"))
 }
 
 /// Returns the error for a directory that leads to one that holds another path of the plan.

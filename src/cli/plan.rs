@@ -326,7 +326,7 @@ pub(super) fn late_encryption(traces: &Traces, configuration: &DropIn) -> Option
     let wanted = configuration.keys.iter().any(|key| key.name == ENCRYPTION_KEY);
     let (Role::Server, proof) = traces.started.as_ref()? else { return None };
     (wanted && !traces.has_encryption_config).then(|| {
-        format!("K3s has started without secrets-encryption ({proof} exists): turned on by configuration alone, it leaves the Secrets that are there as they are, and a server that differs from others does not start")
+        format!("K3s has started without secrets-encryption ({proof} exists): turned on by configuration alone, it does not encrypt existing Secrets, and a server that differs from the others does not start")
     })
 }
 

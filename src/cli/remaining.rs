@@ -99,7 +99,7 @@ pub(super) fn refuse_remaining(root: &Root, beside: &[RootedPath], unknown: &[St
     let message =
         format!("all runs were rolled back and the history was removed, but these files remain:{lines}");
     Err(Error::new(ErrorKind::HalfChanged, message)
-        .hint("keep what is worth it, and remove the rest by hand"))
+        .hint("save the files that you need, then remove the rest by hand"))
 }
 
 /// Returns the files of k3s-harden that are on the node.

@@ -69,7 +69,7 @@ fn check_inside(folder: &Path, rendered: &RenderedFiles) -> Result<()> {
         let below = Path::new(name).ancestors().filter(|path| !path.as_os_str().is_empty());
         if let Some(link) = below.map(|path| folder.join(path)).find(|path| host::is_symlink(path)) {
             let message =
-                format!("{} is a symlink, and may lead out of {}", link.display(), folder.display());
+                format!("{} is a symlink, and may point outside {}", link.display(), folder.display());
             return Err(Error::new(ErrorKind::CannotWrite, message)
                 .hint(format!("for an image: k3s-harden apply --root {}", folder.display())));
         }

@@ -267,7 +267,7 @@ fn assignments(global: &GlobalArguments) -> Result<Vec<Assignment>> {
                 text: text.to_owned(),
                 origin: origin.to_owned(),
             }),
-            None => Err(usage_error(format!("{origin} {text}: has no value"))
+            None => Err(usage_error(format!("{origin} {text} has no value"))
                 .hint("write it as --set audit_log_maxage=90")),
         })
         .collect()

@@ -223,7 +223,7 @@ impl<'a> UndoJob<'a> {
         let mut error = hints.iter().fold(Error::new(ErrorKind::HalfChanged, message), Error::hint);
         if left.iter().any(|left| !left.is_damaged) {
             error = error.hint(format!(
-                "the state before run {id} is saved in {STATE_DIRECTORY}/runs/{id:04}; to restore it: k3s-harden rollback {id} --force",
+                "the state before run {id} is saved in {STATE_DIRECTORY}/runs/{id:04}; to restore it: `k3s-harden rollback {id} --force`",
                 id = recovered.id
             ));
         }
@@ -407,7 +407,7 @@ fn refuse_only_copies(copies: &[OnlyCopy]) -> Result<()> {
     Err(Error::new(ErrorKind::Failed, message)
         .hint(format!("the copies are in {STATE_DIRECTORY}/runs: save the ones that you need"))
         .hint(format!(
-            "k3s-harden rollback {} restores the files that run {0} replaced, if `k3s-harden history` still lists that run",
+            "`k3s-harden rollback {}` restores the files that run {0} replaced, if `k3s-harden history` still lists that run",
             first.run
         ))
         .hint("to delete them with the history: --force"))

@@ -75,7 +75,7 @@ impl SavedPlan {
         let bytes = host::read_file(path, MAX_FILE_BYTES)?;
         let bad = |why: String| {
             Error::new(ErrorKind::BadInput, format!("{path} is not a saved plan: {why}"))
-                .hint("make one with k3s-harden plan --out FILE")
+                .hint("make one with `k3s-harden plan --out FILE`")
         };
         if bytes.len() > MAX_FILE_BYTES {
             return Err(bad(format!("it is larger than {MAX_FILE_BYTES} bytes")));
@@ -178,7 +178,7 @@ impl SavedPlan {
             )
         };
         Err(Error::new(ErrorKind::BadInput, message)
-            .hint("check the new plan with k3s-harden plan, then save it with --out"))
+            .hint("check the new plan with `k3s-harden plan`, then save it with --out"))
     }
 }
 

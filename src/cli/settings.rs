@@ -48,7 +48,7 @@ fn init(request: &RunRequest, root: &Root, stdout: bool, ui: &mut Ui) -> Result<
     let shown = root.display(&path);
     if root.look(&path)? != PathState::Absent {
         return Err(Error::new(ErrorKind::CannotWrite, format!("the file exists: {shown}"))
-            .hint("edit it; to see all settings: k3s-harden settings init --stdout"));
+            .hint("edit it; to see all settings: `k3s-harden settings init --stdout`"));
     }
     let owner = context::owner(request.owner.as_deref(), root)?;
     context::check_rights(root, owner.is_some(), owner.unwrap_or(Owner::ROOT))?;

@@ -35,7 +35,7 @@ pub(super) fn run(request: &RunRequest, arguments: &VerifyArguments, ui: &mut Ui
             // Of a part nobody knows whether the last start is in it.
             if bytes.len() > MAX_LOG_BYTES {
                 let message = format!("{path} is larger than {MAX_LOG_BYTES} bytes");
-                let hint = "write its last part into a file, from K3s's last start on, and name that one";
+                let hint = "write the part since the last start of K3s to a file, and pass that file";
                 return Err(Error::new(ErrorKind::BadInput, message).hint(hint));
             }
             K3sLog::of_bytes(bytes, path)

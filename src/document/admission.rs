@@ -366,7 +366,7 @@ pub(super) fn warnings(profile: &Profile, gate: Option<&str>, drop_in: &DropIn) 
         .collect();
     if !denied.is_empty() {
         let roles = denied.contains(&WILDCARD_ROLES).then_some(
-            "; where a workload brings such a ClusterRole, as Argo CD does, admission_allowed_wildcard_roles has to name it; for Rancher's, pod_security_preset=rancher does",
+            "; if a workload creates such a ClusterRole (for example Argo CD), add it to admission_allowed_wildcard_roles; for Rancher, set pod_security_preset=rancher",
         );
         warnings.push(format!(
             "after the next restart, the API server rejects {}{}. To warn only: --set admission_policies=audit",

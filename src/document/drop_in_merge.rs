@@ -384,7 +384,7 @@ impl DropInMerge {
 
 fn conflict_end(decision: OnConflict) -> &'static str {
     match decision {
-        OnConflict::Ours => "k3s-harden's is used; to keep the existing one: --on-conflict keep",
+        OnConflict::Ours => "k3s-harden's value is used; to keep the existing value: --on-conflict keep",
         OnConflict::Keep => "the existing value is kept, and the control is not met",
         OnConflict::Fail => "they contradict",
     }
@@ -399,7 +399,7 @@ const EVENT_RATE_LIMIT: &str = "EventRateLimit";
 /// Says that a value of the user's is not in force where the drop-in keeps another one.
 fn overridden(name: &str, theirs: &str, ours: &str) -> String {
     format!(
-        "{name} is {theirs:?}, but the drop-in overrides it with {ours:?}: this run does not include the control and leaves the drop-in value; a run that includes it decides"
+        "{name} is {theirs:?}, but the drop-in overrides it with {ours:?}: this run does not include the control, so it does not change the drop-in"
     )
 }
 

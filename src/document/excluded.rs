@@ -45,7 +45,7 @@ impl DropInMerge {
         let mut exclusion = Exclusion::default();
         if let Some(item) = fixed.iter().rfind(excluding) {
             let message = format!(
-                "{}: k3s-harden cannot remove this argument, and it cannot be used with {name}",
+                "{}: this argument cannot be used with {name}, and k3s-harden cannot remove it",
                 written(item)
             );
             if self.on_conflict == OnConflict::Fail {
@@ -59,13 +59,15 @@ impl DropInMerge {
         if let Some(item) = before.iter().rfind(excluding) {
             let end = match self.on_conflict {
                 OnConflict::Ours => {
-                    "the argument is left out; to keep it, and not write the file: --on-conflict keep"
+                    "the argument is left out; to keep the argument and skip the file: --on-conflict keep"
                 }
                 OnConflict::Keep => "the argument is kept, and the setting has no effect",
                 OnConflict::Fail => "they contradict",
             };
-            let message =
-                format!("{}: it cannot be used with {name}, which {setting} needs: {end}", written(item));
+            let message = format!(
+                "{}: this argument cannot be used with {name}, which {setting} needs: {end}",
+                written(item)
+            );
             let place = item.place.clone();
             match self.on_conflict {
                 OnConflict::Keep => exclusion.left = Some((message, place)),

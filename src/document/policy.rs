@@ -329,8 +329,7 @@ pub(super) fn warnings(profile: &Profile, target: &RenderTarget) -> Vec<String> 
             None => format!("to allow {name}: --set ingress_to={}", closed.join(",")),
         };
         warnings.push(format!(
-            "applications in {names} will not be reached through {name} or NodePorts, because intra-namespace keeps \
-             other namespaces out; {let_in}"
+            "NetworkPolicy intra-namespace blocks {name} and NodePort traffic to applications in {names}; {let_in}"
         ));
     }
     if !reachable.is_empty() && controller.packaged && target.packaged.off.contains_key(TRAEFIK) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::explained_node::ExplainedNode;
 use super::table;
-use crate::document::{self, DropIn};
+use crate::document::{self, DropIn, TakenOver, UsersLines};
 use crate::error::Place;
 use crate::k3s::{NodePaths, components};
 use crate::kubernetes::gate_flag;
@@ -58,7 +58,22 @@ pub(super) fn set_by(control: &Control, here: &ExplainedNode<'_>) -> Vec<SetBy> 
     found.extend(search.own_files(&control.name));
     found.extend(search.files_of_k3s(&control.rule));
     found.dedup();
+    name_users_lines(&mut found, here);
     found
+}
+
+/// Puts the user's line in the place of the drop-in's where the drop-in only carries its value over, as `verify` does.
+fn name_users_lines(found: &mut [SetBy], here: &ExplainedNode<'_>) {
+    let node = &here.facts.node;
+    let is_on_the_node = |one: &&mut SetBy| matches!(one.by, SetterKind::Node);
+    let places = found.iter().filter_map(|one| one.place.as_ref());
+    let taken = TakenOver::read_for(node.root, &node.config.path_or_default(), places).unwrap_or_default();
+    for one in found.iter_mut().filter(is_on_the_node) {
+        let value = one.place.as_ref().and_then(|place| taken.at(place));
+        if let Some(UsersLines::Whole(own)) = value.map(|value| &value.users) {
+            one.place = Some(own.clone());
+        }
+    }
 }
 
 /// An argument of a component, and the field of the kubelet's configuration with the same meaning.

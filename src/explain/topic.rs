@@ -70,7 +70,7 @@ fn name_of_number<'a>(
         })
         .collect();
     if !elsewhere.is_empty() {
-        error = error.hint(format!("another one has: {}", elsewhere.join(", ")));
+        error = error.hint(format!("other benchmarks have it: {}", elsewhere.join(", ")));
     }
     let section = topic.rsplit_once('.').and_then(|(section, _)| section.parse::<ControlId>().ok());
     let range_of = |section: &ControlId| {
@@ -81,7 +81,7 @@ fn name_of_number<'a>(
     // The topic may be a section, or a control of a section.
     match range_of(&id).or_else(|| range_of(&section?)) {
         Some(hint) => Err(error.hint(hint)),
-        None => Err(error.hint("`k3s-harden verify` lists those there are")),
+        None => Err(error.hint("`k3s-harden verify` lists all controls")),
     }
 }
 
@@ -97,7 +97,7 @@ fn unknown(topic: &str, all: &BenchmarkControls) -> Error {
     let part = plain(topic);
     let with_it: Vec<&str> =
         names.iter().copied().filter(|name| part.len() > 2 && plain(name).contains(&part)).collect();
-    let error = Error::new(ErrorKind::BadInput, format!("{topic:?} is no control and no setting"));
+    let error = Error::new(ErrorKind::BadInput, format!("{topic:?} is neither a control nor a setting"));
     match (nearest(topic, &names), with_it.as_slice()) {
         (None, []) => {
             error.hint("`k3s-harden verify` lists the controls, `k3s-harden profile show cis` the settings")
@@ -166,7 +166,7 @@ fn explain_control(
         title: control.title.clone(),
         why: Pitfall { text: row.why.clone(), source: row.source.clone() },
         roles: control.roles.clone(),
-        remedy: control.remedy.clone(),
+        remedy: here.facts.node.with_commands(&control.remedy),
         ids: found.iter().map(numbered).collect(),
         settings: settings.filter_map(|name| SettingExplanation::named(name, here.profile)).collect(),
         set_by: set_by(control, here),

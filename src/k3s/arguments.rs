@@ -150,7 +150,7 @@ pub fn unknown(component: &str, minor: KubernetesMinor, text: &str) -> Option<St
     }
     component_flags::unknown(component, minor, written).map(|message| {
         match component_flags::unknown(component, minor, &name) {
-            None => format!("{message}; it is called {name}"),
+            None => format!("{message}; the flag is named {name}"),
             Some(_) => message,
         }
     })
@@ -193,9 +193,9 @@ mod tests {
             ("cloud-controller-manager", "leader_elect=false", "leader-elect"),
         ] {
             let message = unknown(component, text).unwrap_or_default();
-            assert!(message.ends_with(&format!("it is called {name}")), "{message}");
+            assert!(message.ends_with(&format!("the flag is named {name}")), "{message}");
         }
-        assert!(unknown("kube-apiserver", "no_such=1").is_some_and(|message| !message.contains("called")));
+        assert!(unknown("kube-apiserver", "no_such=1").is_some_and(|message| !message.contains("named")));
         assert_eq!(unknown("kube-apiserver", "audit-log-maxage=a_b"), None);
     }
 }

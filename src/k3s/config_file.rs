@@ -175,7 +175,8 @@ fn opened(root: &Root, folder: &RootedPath, text: &str) -> Result<RootedPath> {
         if part == ".." {
             let above = folder.resolve(if above.is_empty() { "/" } else { above })?;
             if !matches!(root.look(&above)?, PathState::Directory { .. }) {
-                let message = format!("{text:?} leads up from {above}, which is no directory of its own");
+                let message =
+                    format!("{text:?} has .. after {above}, which is a symlink, or not a directory");
                 return Err(Error::new(ErrorKind::BadInput, message).hint("write the path without .."));
             }
         }

@@ -141,7 +141,7 @@ impl DataDir {
     #[must_use]
     pub fn uncertain(&self) -> Option<Error> {
         let doubt = self.doubt.as_ref()?;
-        let message = format!("K3s's data directory is not certain: {doubt}");
+        let message = format!("unknown data directory of K3s: {doubt}");
         let error = Error::new(ErrorKind::BadInput, message);
         let error = match doubt {
             DataDirDoubt::Release(_) => error

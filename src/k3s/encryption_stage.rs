@@ -78,7 +78,7 @@ impl EncryptionStage {
         let steps = EncryptionChange::TurnOn.steps(release);
         if steps.is_empty() {
             let what = format!(
-                "This release cannot encrypt what is stored: {}",
+                "This release cannot encrypt existing Secrets: {}",
                 EncryptionChange::TurnOn.advice(release)
             );
             return vec![ManualStep { when: StepTime::After, what, commands: Vec::new(), check: None }];
@@ -93,22 +93,22 @@ impl EncryptionStage {
         let step = |index: usize| steps.get(index).map(|step| step.commands.join(", then "));
         let first = || step(0).unwrap_or_else(|| EncryptionChange::TurnOn.advice(release));
         match self {
-            Self::Plain => format!("Secrets are stored as they are; the next step: {}", first()),
+            Self::Plain => format!("Secrets are stored unencrypted; the next step: {}", first()),
             Self::AwaitsRestart => {
-                "secrets-encryption is set, and K3s has not started with it: Secrets are stored as they are; the next step: restart K3s, then k3s secrets-encrypt rotate-keys".to_owned()
+                "secrets-encryption is set, but K3s has not started with it: Secrets are stored unencrypted; the next step: restart K3s, then k3s secrets-encrypt rotate-keys".to_owned()
             }
             Self::Enabled => format!(
-                "K3s was told to enable it, and secrets-encryption is not set: Secrets are stored as they are; the next step: {}",
+                "encryption was enabled by command, but secrets-encryption is not set: Secrets are stored unencrypted; the next step: {}",
                 step(1).unwrap_or_else(|| "k3s-harden apply".to_owned())
             ),
             Self::AwaitsRotation => {
-                "the keys were not rotated yet: Secrets are stored as they are; the next step, on a K3s that was restarted with secrets-encryption: k3s secrets-encrypt rotate-keys".to_owned()
+                "the keys were not rotated yet: Secrets are stored unencrypted; the next step, after a restart of K3s with secrets-encryption: k3s secrets-encrypt rotate-keys".to_owned()
             }
             Self::OldOnesMayBePlain => {
-                "it was turned on after the first start: Secrets from before may be stored as they are; the next step: k3s secrets-encrypt rotate-keys".to_owned()
+                "encryption was turned on after the first start: older Secrets may be stored unencrypted; the next step: k3s secrets-encrypt rotate-keys".to_owned()
             }
             Self::Rotating(stage) => format!(
-                "the keys are being rotated ({stage}); the next step: look at k3s secrets-encrypt status until it says reencrypt_finished, then restart K3s on every server"
+                "the keys are being rotated ({stage}); the next step: wait until k3s secrets-encrypt status shows reencrypt_finished, then restart K3s on every server"
             ),
             Self::Encrypted => "Secrets are stored encrypted".to_owned(),
         }

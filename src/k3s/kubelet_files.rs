@@ -75,11 +75,9 @@ impl KubeletFiles {
             Error::new(ErrorKind::BadInput, message).at(Place { file: path.to_string(), position })
         };
         if matches!(root.look_directory(path), Ok(PathState::Directory { .. })) {
-            return Err(refused(format!("{path}, which is to be read, is a directory"), None));
+            return Err(refused(format!("{path} is a directory, not a configuration file"), None));
         }
-        let bytes = root
-            .read(path)?
-            .ok_or_else(|| refused(format!("{path}, which is to be read, is not there"), None))?;
+        let bytes = root.read(path)?.ok_or_else(|| refused(format!("{path} does not exist"), None))?;
         let document = kubelet_documents::read(&bytes, role, minor)
             .map_err(|fault| refused(fault.message, Some(fault.position)))?;
         self.add(document.root, Some(path));

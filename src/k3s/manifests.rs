@@ -103,7 +103,7 @@ impl Manifests {
             let name = addon_name(path.as_str());
             if !names::is_subdomain(name) {
                 let message = format!(
-                    "K3s applies nothing of this file: its Addon would be called {name:?}, and a name has small letters, digits and inner dashes only"
+                    "K3s does not apply this file: its Addon would have the name {name:?}, but a name has only lowercase letters, digits and inner dashes"
                 );
                 manifests.faults.push(ManifestFault::new(ManifestFaultKind::Name, message, place));
                 continue;
@@ -142,8 +142,7 @@ impl Manifests {
     fn add_link_faults(&mut self, node: &NodeConfig<'_>, found: &ManifestFiles) {
         let place = |path: &RootedPath| Place { file: path.to_string(), position: None };
         for path in &found.dangling {
-            let message =
-                "this is a symlink to nothing: K3s applies no manifest at all as long as it is there";
+            let message = "this is a dangling symlink: K3s applies no manifests until you remove it";
             self.faults.push(ManifestFault::new(ManifestFaultKind::DanglingLink, message, place(path)));
         }
         for link in &found.links {

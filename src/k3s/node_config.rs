@@ -14,7 +14,7 @@ use super::datastore::Datastore;
 use super::effective::EffectiveConfig;
 use super::flags;
 use super::given::{self, Given};
-use super::node_paths::{self, NodePaths};
+use super::node_paths::{self, DEFAULT_DATA_DIR, NodePaths};
 use super::release_flags::{self, DifferingFlag};
 use super::running::RunningComponents;
 use super::service::NodeService;
@@ -24,7 +24,7 @@ use crate::Role;
 use crate::error::{Error, Place, Result};
 use crate::kubernetes::component_flags;
 use crate::kubernetes::settings::ComponentSettings;
-use crate::node::{Root, RootedPath, sysctl};
+use crate::node::{Root, RootedPath, commands, sysctl};
 use crate::version::{K3sRelease, KubernetesMinor};
 
 /// A node before K3s is started on it.
@@ -115,6 +115,12 @@ impl<'a> NodeConfig<'a> {
     #[must_use]
     pub fn minor(&self) -> KubernetesMinor {
         self.release.minor()
+    }
+
+    /// Returns a text of a table with its commands made for this node: for its root and its data directory.
+    #[must_use]
+    pub fn with_commands(&self, text: &str) -> String {
+        commands::with_commands(self.root.path(), &text.replace(DEFAULT_DATA_DIR, self.data_dir.as_str()))
     }
 
     /// Marks this machine as another one than that on which K3s will run.

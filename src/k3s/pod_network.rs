@@ -128,7 +128,7 @@ impl PodNetwork {
             if has_flannel {
                 return Ok(flannel());
             }
-            let text = format!("{BACKEND} is none, and no file in {folder} says which CNI wires the pods");
+            let text = format!("{BACKEND} is none, and no file in {folder} configures a CNI");
             return Ok(without(NetworkKind::NotHere, text, place));
         };
         let (kind, text) = match configured(node, &folder, &file) {
@@ -212,7 +212,7 @@ fn configured(
     let Some(named) = first.get("clusterNetwork").and_then(Value::as_str).filter(|name| !name.is_empty())
     else {
         let Some(delegate) = first.pointer("/delegates/0") else {
-            return Err("one of Multus, which does not say to which network it hands the pods".to_owned());
+            return Err("one of Multus, which names no network for the pods".to_owned());
         };
         return Ok(match delegate.get("plugins").and_then(Value::as_array) {
             Some(list) => list.clone(),
@@ -221,13 +221,12 @@ fn configured(
     };
     let name = named.rsplit('/').next().unwrap_or_default();
     if !named.starts_with('/') || !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-        return Err(format!(
-            "one of Multus, which hands the pods to {named:?}: that is no file of this node"
-        ));
+        return Err(format!("one of Multus, which delegates to {named:?}; this node has no such file"));
     }
     // Its container has the folder of the node at another place.
     let delegate = folder.join(name);
-    plugins_of(node, &delegate).map_err(|reason| format!("one of Multus, and {delegate} is {reason}"))
+    plugins_of(node, &delegate)
+        .map_err(|reason| format!("one of Multus, which delegates to {delegate}, and that file is {reason}"))
 }
 
 /// Returns the plugins of a file.
@@ -270,7 +269,7 @@ fn judged(configured: &[Value]) -> (NetworkKind, String) {
             Some(CniPlugin { beside: true, .. }) => {}
             Some(CniPlugin { network, .. }) => {
                 not_said.get_or_insert(format!(
-                    "the plugin {named} is {network}'s, and whether that enforces NetworkPolicies is not said here"
+                    "the plugin {named} is {network}'s, and this file does not say whether it enforces NetworkPolicies"
                 ));
             }
             None => {

@@ -62,8 +62,9 @@ impl PolicyEnforcement {
         let network = PodNetwork::read(node)?;
         let fact = |text: String, place| EnforcementFact { text, place };
         if node.role == Role::Agent {
-            let text =
-                format!("an agent learns from its server whether it enforces them ({DISABLE}): look there");
+            let text = format!(
+                "the server decides whether its agents enforce NetworkPolicies ({DISABLE}): check the server"
+            );
             return Ok(Self { by: PolicyEnforcer::Unknown, because: vec![fact(text, None)], network });
         }
         let network_fact = fact(network.text.clone(), network.place.clone());
@@ -204,7 +205,7 @@ impl SeenEnforcer {
         let off = row.off.iter().find(|off| words.contains(&off.as_str()));
         let (wanted, ready) = (number("/status/desiredNumberScheduled"), number("/status/numberReady"));
         let hindrance = match off {
-            Some(off) => Some(format!("its argument {off} switches that off")),
+            Some(off) => Some(format!("its argument {off} turns enforcement off")),
             None if wanted == 0 => Some("it runs on no node".to_owned()),
             None if ready < wanted => Some(format!("it is ready on {ready} of {wanted} nodes")),
             None => None,

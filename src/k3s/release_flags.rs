@@ -51,10 +51,10 @@ impl DifferingFlag {
         let minor = release.minor();
         match left_to {
             Some(file) => format!(
-                "before {since} K3s gives {component} its own {flag} beside {file}, and from then on it does not: which release of {minor} runs is not known"
+                "K3s before {since} passes its own {flag} to {component} in addition to {file}, newer releases do not; the installed release of {minor} is unknown"
             ),
             None => format!(
-                "before {since} K3s of {minor} does not give {component} its own {flag}: which release of {minor} runs is not known"
+                "K3s of {minor} before {since} does not pass its own {flag} to {component}; the installed release of {minor} is unknown"
             ),
         }
     }

@@ -75,7 +75,7 @@ pub fn summary() -> String {
     let NextMinor { gates_gone, gates_new, plugins_new } = &*TABLE;
     let plugins = plugins_new.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let (gone, new) = (gates_gone.len(), gates_new.len());
-    format!("{gone} feature gates go and {new} come, and of admission plugins {plugins}")
+    format!("{gone} feature gates are removed, {new} are new; new admission plugins: {plugins}")
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl Root {
     pub(super) fn changed_meanwhile(&self, path: &RootedPath) -> Error {
         let message = format!("{} was changed by another program while this run lasted", self.display(path));
         Error::new(ErrorKind::ChangedMeanwhile, message)
-            .hint("what it saved there stays; run k3s-harden again when it has ended")
+            .hint("its change is kept; run k3s-harden again when that program has ended")
     }
 }
 

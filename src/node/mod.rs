@@ -4,11 +4,12 @@
 //!
 //! A node is a [`Root`]: `/` of the running system, or the directory of an image. All other rooms get values; clippy's
 //! `disallowed-methods` keeps `std::fs` out of them. This room knows nothing of Kubernetes, K3s and profiles, and imports
-//! only the ground: error, role, mode, version and embedded.
+//! only the ground: error, role, mode, version, embedded and shell_word.
 
 pub mod accounts;
 mod attributes;
 mod boot;
+pub mod commands;
 mod entry;
 mod errno;
 mod expected;

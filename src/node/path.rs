@@ -207,7 +207,8 @@ impl Hash for RootedPath {
 
 fn not_recordable(text: &str, why: &str, instead: &str) -> Error {
     let message = format!("what k3s-harden would change at {text:?} could not be rolled back: {why}");
-    Error::new(ErrorKind::BadInput, message).hint(format!("{instead}, and move there what is at this one"))
+    Error::new(ErrorKind::BadInput, message)
+        .hint(format!("{instead}, and move the files from this path to it"))
 }
 
 fn is_part(part: &str) -> bool {

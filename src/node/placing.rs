@@ -119,9 +119,9 @@ impl Root {
             PathState::File { bytes: there, .. } if there == bytes => Ok(()),
             _ => Err(Error::new(
                 ErrorKind::Failed,
-                format!("{} was written, and is not as it was written", self.display(path)),
+                format!("{} was written, but reads back different", self.display(path)),
             )
-            .hint("the file system says that it has written what it has not: look at its disk")),
+            .hint("the file system reported a write that it did not store: check the disk")),
         }
     }
 
@@ -166,9 +166,8 @@ impl Root {
             Err(_) => beside.clone(),
         };
         let (path, beside) = (self.display(path), self.display(&kept));
-        let message = format!(
-            "{path} was changed by another program while this run lasted: what it saved is kept as {beside}"
-        );
+        let message =
+            format!("{path} was changed by another program during this run: its version is kept as {beside}");
         Error::new(ErrorKind::HalfChanged, message).hint(format!("compare the two: diff {path} {beside}"))
     }
 }

@@ -40,7 +40,7 @@ pub fn output<'a>(
 ) -> std::result::Result<Vec<u8>, String> {
     let output = command(program, arguments).output().map_err(|error| format!("{program}: {error}"))?;
     answer(output.status, output.stdout, &output.stderr)
-        .map_err(|said| format!("{program}: {}", said.lines().next().unwrap_or("it failed without a word")))
+        .map_err(|said| format!("{program}: {}", said.lines().next().unwrap_or("it failed silently")))
 }
 
 /// The same with variables, which are all of its environment but PATH; it is killed if it takes too long.

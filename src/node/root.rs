@@ -103,7 +103,7 @@ impl Root {
         let dir = open(path, flags, Mode::empty()).map_err(|errno| match errno {
             Errno::ENOENT | Errno::ENOTDIR => {
                 Error::new(ErrorKind::Usage, format!("--root {}: {}", path.display(), errno.desc()))
-                    .hint("name the directory of the node's file system, or make it first")
+                    .hint("pass the root directory of the node, or create it first")
             }
             _ => Error::system("open the root", path.display(), errno),
         })?;
@@ -347,11 +347,11 @@ impl Root {
     pub(super) fn failed(&self, verb: &str, path: &RootedPath, errno: Errno) -> Error {
         if errno == Errno::ELOOP && path.below_seal().is_some() {
             let message = format!(
-                "cannot {verb} {}: there is a symlink on the way, and none is followed in a directory of k3s-harden's own",
+                "cannot {verb} {}: the path contains a symlink, and k3s-harden follows none in its own directories",
                 self.display(path)
             );
             return Error::new(ErrorKind::CannotWrite, message)
-                .hint("put a directory or file there in its place, or mount one");
+                .hint("replace the symlink with a directory, a file or a mount");
         }
         let error = Error::system(verb, self.display(path), errno);
         // What the mode does not explain: to root the kernel says so of files that were made immutable.

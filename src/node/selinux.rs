@@ -20,7 +20,7 @@ pub fn label_new(root: &Root, paths: &[RootedPath]) -> Option<String> {
     }
     if !root.is_live() {
         return is_enabled_in(root).then(|| {
-            format!("the image uses SELinux, and its policy is not loaded here: what was made has no labels of it; touch {} and the first boot gives them", root.display(&RootedPath::fixed("/.autorelabel")))
+            format!("the image uses SELinux, but its policy is not loaded here: new files have no labels. To label them at the first boot: touch {}", root.display(&RootedPath::fixed("/.autorelabel")))
         });
     }
     // The file is there where SELinux is on, whether it enforces its policy or not.
@@ -32,7 +32,10 @@ pub fn label_new(root: &Root, paths: &[RootedPath]) -> Option<String> {
         format!("restorecon {}", paths.join(" "))
     };
     let Some(program) = program::find(RESTORECON) else {
-        return Some(format!("SELinux is on and there is no restorecon here: run it later: {}", by_hand()));
+        return Some(format!(
+            "SELinux is enabled, but restorecon is not installed; run it later: {}",
+            by_hand()
+        ));
     };
     let failed = program::run(&program, paths.iter().map(RootedPath::as_str)).err()?;
     Some(format!("new files may have the wrong SELinux label: {failed}; run it again: {}", by_hand()))

@@ -46,7 +46,7 @@ impl Root {
             } else {
                 if self.said.is_first(beside.as_str()) {
                     warn!(
-                        "{} is neither of k3s-harden nor what was there before: another program saved it while a run was killed, and it stays",
+                        "{} is kept: another program saved it while a run was killed",
                         self.display(&beside)
                     );
                 }

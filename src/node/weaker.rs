@@ -26,16 +26,16 @@ impl WeakerPromise {
     fn consequence(self) -> &'static str {
         match self {
             Self::FileSync => {
-                "files cannot be synced to the disk there, so a power cut soon after this run may leave them incomplete"
+                "it cannot sync files, so a power failure soon after this run may leave them incomplete"
             }
             Self::DirectorySync => {
-                "directories cannot be synced to the disk there, so a power cut soon after this run may undo a part of it"
+                "it cannot sync directories, so a power failure soon after this run may undo part of the run"
             }
             Self::FreeName => {
-                "a directory cannot be moved there on condition that the name is free, so an empty directory that another program makes at that name in the same moment is replaced"
+                "it cannot rename without replacing, so an empty directory that another program creates there at the same moment is replaced"
             }
             Self::SecondLook => {
-                "names cannot be exchanged there, so what another program saves in the very moment in which a file is replaced is lost"
+                "it cannot exchange two names, so a change that another program saves at the moment of a replacement is lost"
             }
         }
     }
@@ -65,7 +65,7 @@ impl SaidOnce {
     ) {
         if self.promises.borrow_mut().insert(promise) {
             let (consequence, path) = (promise.consequence(), display(&lasting(path)));
-            warn!("the file system of {path} promises less than others: {consequence} ({})", errno.desc());
+            warn!("the file system of {path} lacks a guarantee: {consequence} ({})", errno.desc());
         }
     }
 }

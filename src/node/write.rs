@@ -180,7 +180,7 @@ impl Root {
             "cannot set mode and owner of {path}: the file system {place} keeps no modes or owners, and gives it mode {mode} owner {owner}"
         );
         Error::new(ErrorKind::Failed, message)
-            .hint("put a file system there that keeps them, or mount it with options that make it keep them")
+            .hint("use a file system that keeps modes and owners, or mount it with options that do so")
     }
 
     pub(super) fn existing_parent(&self, path: &RootedPath) -> Result<OwnedFd> {

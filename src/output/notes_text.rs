@@ -53,7 +53,7 @@ fn effects(text: &mut ScreenText, plan: &Plan) {
         return;
     }
     text.end();
-    text.paint_line(Ink::Bold, "K3s has started here. What changes takes effect");
+    text.paint_line(Ink::Bold, "K3s has started here. Changes take effect");
     let service = plan.subject.role.service();
     for (when, words) in [
         (EffectTime::Live, "at once, or within 15 s".to_owned()),

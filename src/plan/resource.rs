@@ -373,7 +373,7 @@ impl Action {
         let path = root.display(&self.resource.path());
         Error::new(
             ErrorKind::ChangedMeanwhile,
-            format!("{path} was written, and is not as it was written: its {what} differs"),
+            format!("{path} was written, but its {what} reads back different"),
         )
         .hint("another program writes it too, or the file system does not store what is written")
     }

@@ -50,7 +50,7 @@ impl Sysctl {
         {
             let message = format!("{} was changed by another program while this run lasted", self.key);
             return Err(Error::new(ErrorKind::ChangedMeanwhile, message)
-                .hint("the value that it set stays; run k3s-harden again when it has ended"));
+                .hint("its value is kept; run k3s-harden again when that program has ended"));
         }
         Ok(sysctl::write(&self.key, &self.value).err().map(|reason| self.warning(&reason)))
     }

@@ -88,7 +88,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<AdmissionRefusal>) -> Fin
         AdmissionRefusal::Legacy(key) => {
             let finding = Finding::hardens_nothing(
                 "admission-legacy",
-                format!("a file with {key:?} configures no other plugin, and not PodSecurity"),
+                format!("a file with {key:?} configures only one plugin, and not PodSecurity"),
                 "write an AdmissionConfiguration that has an entry for each plugin",
             );
             return finding.at(in_file(path, (1, 1)));
@@ -157,7 +157,7 @@ fn unread_entry(server: &ApiServer<'_>, entry: &PluginEntry, is_configured: bool
         return Some(Finding::hardens_nothing("admission-plugin-name", message, remedy));
     }
     if is_configured {
-        let message = format!("of two entries for {name} the first counts: this one is not read");
+        let message = format!("{name} has two entries: the API server reads only the first, not this one");
         return Some(Finding::warns("admission-plugin-twice", message, "keep one of them"));
     }
     let takes_files = takes_files(name);

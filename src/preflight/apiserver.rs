@@ -189,8 +189,7 @@ pub(super) fn unknown_expressions(
     positions: &[Position],
 ) -> Vec<Finding> {
     let finding = |position: &Position| {
-        let message =
-            "whether this expression compiles is not judged: the API server stops where it does not";
+        let message = "not checked: whether this expression compiles. If not, the API server stops";
         Finding::unknown(code, message, "try it on a test cluster of the same minor")
             .at(in_file(path, *position))
     };

@@ -251,7 +251,7 @@ impl<'a> Component<'a> {
     fn without_override(&self, files: &ArgumentFiles, flag: &str, finding: Finding) -> Finding {
         match files.overridden.get(flag) {
             Some(other) if finding.code == CONTENT && !self.texts(other).is_empty() => {
-                let message = format!("{}; whether {other} makes up for it is not judged", finding.message);
+                let message = format!("{}; not checked: whether {other} is used instead", finding.message);
                 Finding::unknown(CONTENT, message, finding.remedy)
             }
             _ => finding,
@@ -309,7 +309,7 @@ impl<'a> Component<'a> {
     }
 
     fn alone(&self, given: &str, other: &str) -> Finding {
-        let message = format!("{}'s {given} does not go without {other}", self.name);
+        let message = format!("{}'s {given} requires {other}", self.name);
         Finding::stops("argument-refused", message, format!("name the file of {other}, too"))
     }
 

@@ -207,8 +207,9 @@ fn after_empty(node: &NodeConfig<'_>, component: &str) -> Option<Finding> {
     };
     let mut emptied = flags.iter().enumerate().filter(|(_, (_, text))| text.is_empty());
     let (name, says) = emptied.find_map(|(at, (name, _))| Some((name, fault(at, name)?)))?;
-    let message =
-        format!("{component}'s {name} is empty, and given again: the component ends at the second value");
+    let message = format!(
+        "{component}'s {name} is set twice, first to an empty value: the component exits at the second"
+    );
     let finding = Finding::stops("argument-refused", message, format!("write {name} once"));
     Some(finding.says(says).at(node.place_of(component, name)?))
 }
@@ -220,7 +221,7 @@ fn not_judged(node: &NodeConfig<'_>, component: &str) -> Vec<Finding> {
     let finding = |argument: ComponentArgument| {
         let (name, _) = arguments::as_component_takes(component, &argument.text);
         if let Some(what) = value_judgement::of_machine(component, &name) {
-            let message = format!("the value of {component}'s {name} is judged as a text only: {what}");
+            let message = format!("only the syntax of {component}'s {name} is checked: {what}");
             let finding = Finding::not_judged("argument-not-judged", message, "look at it by hand");
             return Some(finding.at(argument.place));
         }
@@ -286,8 +287,8 @@ fn gate_finding(node: &NodeConfig<'_>, component: &str, fault: &GateFault) -> Fi
         GateFault::Changes { name, change } => return next_gate(node, component, name, *change),
         GateFault::OfAnother { name } => {
             let message = format!(
-                "{component} of {minor} has no feature gate {name}, and another component has: K3s runs both in one \
-                 process, and whether it takes the gate there is not known"
+                "{component} of {minor} has no feature gate {name}, but another component has it. K3s runs both in one \
+                 process: unknown whether it accepts the gate"
             );
             return Finding::unknown(gate, message, "remove it").says(fault.message());
         }
@@ -307,7 +308,7 @@ fn gate_finding(node: &NodeConfig<'_>, component: &str, fault: &GateFault) -> Fi
         }
         GateFault::Mixed => {
             let message =
-                format!("{component}'s feature gates have kube: before some gates, and not before others");
+                format!("{component}'s feature gates have the prefix kube: for some gates, but not for all");
             (gate, message, "write all of them without kube:".to_owned())
         }
     };
@@ -334,12 +335,12 @@ pub(super) fn next_gate(node: &NodeConfig<'_>, component: &str, name: &str, chan
     let (named, newest) = (node.minor(), node.minor().judged());
     let message = match change {
         GateChange::Gone => format!(
-            "{component} of {newest} has the feature gate {name}, and that of {} no longer has it by its beta: {named} may \
+            "{component} of {newest} has the feature gate {name}, but the beta of {} no longer has it: {named} may \
              not start with it",
             newest.next()
         ),
         GateChange::New => format!(
-            "{component} of {newest} has no feature gate {name}; that of {} has it by its beta, and what it does is not judged",
+            "{component} of {newest} has no feature gate {name}; the beta of {} has it, and its effect is not checked",
             newest.next()
         ),
     };

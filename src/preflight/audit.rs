@@ -116,7 +116,7 @@ fn effect(path: &RootedPath, policy: &AuditPolicy, minor: KubernetesMinor) -> Ve
     if !policy.records() {
         let finding = Finding::hardens_nothing(
             "audit-level-none",
-            "the policy records nothing: no rule before one for everything has a level above None and a stage",
+            "the policy records nothing: no rule before the catch-all has a level above None and a stage",
             "write level: Metadata for what is to be recorded",
         );
         findings.push(finding.at(in_file(path, policy.rules_position)));

@@ -60,12 +60,12 @@ pub(super) fn check(server: &ApiServer<'_>, text: &str) -> Result<Option<Finding
             (None, None) => None,
             (Some(found), None) | (None, Some(found)) => {
                 let which = match found.missing {
-                    true => format!("before {since} the API server does not make it and stops"),
-                    false => format!("only one of the releases before and from {since} on stops"),
+                    true => format!("before {since} the API server does not create it, and stops"),
+                    false => format!("either the releases before {since} stop, or those since {since}"),
                 };
                 let minor = server.node.minor();
                 let message =
-                    format!("{}: {which}, and which release of {minor} runs is not known", found.message);
+                    format!("{}: {which}; the installed release of {minor} is unknown", found.message);
                 let remedy = format!("{}, or name the release in full (--k3s-version)", found.remedy);
                 Some(Finding::unknown("audit-log-directory", message, remedy))
             }
@@ -101,7 +101,7 @@ impl<'a> AuditLogFile<'a> {
         let service = self.server.node.service.path.as_ref()?;
         (is_output.contains(&path) && service.as_str().ends_with(".service")).then(|| {
             let message = format!(
-                "the audit log would be {path}: where systemd takes K3s's output into its journal, that is a socket, which cannot be opened, and K3s does not start"
+                "the audit log would be {path}: if systemd sends the output of K3s to its journal, this path is a socket, which cannot be opened, and K3s does not start"
             );
             Finding::unknown("audit-log-path", message, "write audit-log-path=-, which needs no file")
                 .says(format!("ensureLogFile: {}", self.failed("no such device or address")))
@@ -147,7 +147,7 @@ impl<'a> AuditLogFile<'a> {
         for part in above.iter().rev().filter(|part| part.parent().is_some()) {
             if PSEUDO.contains(&part.as_str()) {
                 let message =
-                    format!("the audit log would be {}, and nobody makes files in {part}", self.path);
+                    format!("the audit log would be {}, but no file can be created in {part}", self.path);
                 let says = format!("mkdir {}: {NO_ENTRY}", self.shown(folder));
                 return Ok(Some(LogObstacle::new(message, says, "name a path in a file system of a disk")));
             }
@@ -229,7 +229,7 @@ impl<'a> AuditLogFile<'a> {
         let whole = self.path.parent().filter(|whole| whole.is_within(folder));
         let folder = whole.unwrap_or_else(|| folder.clone());
         let message = format!("the audit log {} would be in {folder}, which does not exist", self.path);
-        let remedy = format!("make the folder: mkdir -p -m 700 {folder}");
+        let remedy = format!("make the folder: `mkdir -p -m 700 {folder}`");
         LogObstacle { message, says: self.failed(NO_ENTRY), remedy, missing: true }
     }
 

@@ -112,8 +112,7 @@ impl ComponentFile {
         Ok(found.map(|finding| {
             let finding = match has_server {
                 true => {
-                    let message =
-                        format!("{}; whether master makes up for it is not judged", finding.message);
+                    let message = format!("{}; not checked: whether master is used instead", finding.message);
                     Finding::unknown(code, message, finding.remedy)
                 }
                 false => Finding { code, ..finding },

@@ -59,7 +59,7 @@ fn refused(node: &NodeConfig<'_>, refusal: &K3sRefusal) -> Finding {
         RefusalKind::Unknown => format!("remove {flag}: K3s does not have it as {role} in this release, and exits"),
         RefusalKind::Value => "write a value of the flag's type: true or false (in a file, without quotes), a whole number, or a duration such as 5m".to_owned(),
         RefusalKind::Missing => format!("write a value behind {flag}"),
-        RefusalKind::Forms => "use one of the names for it, everywhere: in the service and in the configuration files".to_owned(),
+        RefusalKind::Forms => "use the same name of the flag in the service and in all configuration files".to_owned(),
         RefusalKind::Syntax => "write a flag with one or two dashes and its name, and a key without dashes".to_owned(),
         RefusalKind::Command => format!("write {role} as the first word behind the program"),
         RefusalKind::Help => format!("remove the word: with it K3s does not start as {role}"),
@@ -97,18 +97,18 @@ pub(super) fn check_encryption(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     let traces = node.traces();
     let Some((Role::Server, proof)) = &traces.started else { return Ok(Vec::new()) };
     let (_, place) = node.value(ENCRYPTION_KEY).unzip();
-    let remedy = format!("take it out again, or {}", EncryptionChange::TurnOn.advice(node.release));
+    let remedy = format!("remove it, or {}", EncryptionChange::TurnOn.advice(node.release));
     let finding = match (node.is_on(ENCRYPTION_KEY), traces.has_encryption_config) {
         // A joining server compares its critical values with those of the cluster (pkg/cluster/bootstrap.go).
         (true, false) if node.value("server").is_some() => Finding::stops(
             "secrets-encryption-late",
-            format!("K3s has started without secrets-encryption ({proof} exists), and exits where it differs from the other servers"),
+            format!("K3s has started without secrets-encryption ({proof} exists), and exits if this differs from the other servers"),
             remedy,
         )
         .says("critical configuration mismatched: secrets-encryption"),
         (true, false) => Finding::warns(
             "secrets-encryption-late",
-            format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: Secrets that are there stay as they are"),
+            format!("K3s has started without secrets-encryption ({proof} exists), and turning it on by configuration alone is not supported: existing Secrets stay unencrypted"),
             remedy,
         ),
         (false, true) if traces.secrets_encrypted => Finding::stops(

@@ -81,7 +81,7 @@ fn refused_config(path: &RootedPath, refusal: &Refusal<EncryptionRefusal>) -> Fi
         EncryptionRefusal::Resource => ("encryption-resource", as_it_says),
         EncryptionRefusal::Provider => ("encryption-provider", as_it_says),
         EncryptionRefusal::Key => {
-            ("encryption-key", "write a name, and base64 of as many bytes as the provider needs")
+            ("encryption-key", "write a name, and a base64 key of the length that the provider needs")
         }
         EncryptionRefusal::Kms => ("encryption-kms", as_it_says),
     };
@@ -100,7 +100,7 @@ fn effect(path: &RootedPath, config: &EncryptionConfig) -> Vec<Finding> {
         if let Some(first) = group.providers.first().filter(|provider| provider.name == "identity") {
             let finding = Finding::hardens_nothing(
                 "encryption-identity-first",
-                "the first provider, which writes, is identity: nothing is encrypted",
+                "the first provider is used for writing, and it is identity: nothing is encrypted",
                 "put a provider with keys before it",
             );
             findings.push(finding.at(in_file(path, first.content_position)));

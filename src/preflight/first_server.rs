@@ -241,7 +241,7 @@ fn finding(
     let (key, _) = row.written_as();
     let place = node.value(key).map(|(_, place)| place);
     let message = match row.kind {
-        CriticalType::Secret => format!("{} is another one than on {}", row.key, first.name()),
+        CriticalType::Secret => format!("{} differs from the one on {}", row.key, first.name()),
         _ => format!("{} is {here} here, and {there} on {}{}", row.key, first.name(), first.origin(key)),
     };
     let remedy = remedy(node, row, there, place.as_ref());
@@ -307,11 +307,11 @@ fn remedy(node: &NodeConfig<'_>, row: &CriticalRow, there: &str, place: Option<&
     let is_ours = place.is_some_and(|place| place.file.ends_with(DROP_IN_NAME));
     match (row.key.as_str(), is_ours) {
         (ENCRYPTION_KEY, true) => format!(
-            "harden the first server with the same settings before it starts; if it has started, {}; or leave Secrets plain here too: k3s-harden apply --set secrets_encryption=false",
+            "harden the first server with the same settings before it starts; if it has started, {}; or leave Secrets plain here too: `k3s-harden apply --set secrets_encryption=false`",
             EncryptionChange::TurnOn.advice(node.release)
         ),
         (ENCRYPTION_KEY, false) if there == "true" => {
-            "harden this server with the same settings (k3s-harden apply), or write secrets-encryption: true"
+            "harden this server with the same settings (`k3s-harden apply`), or write secrets-encryption: true"
                 .to_owned()
         }
         (PROVIDER_KEY, true) => "give both servers the same setting encryption_provider".to_owned(),

@@ -69,7 +69,7 @@ fn protects(node: &NodeConfig<'_>) -> bool {
 
 fn now(key: &SysctlKey, row: &KernelParameter, protected: bool) -> Option<Finding> {
     let wanted = row.value.to_string();
-    let set = format!("set it: sysctl -w {key}={wanted}");
+    let set = format!("set it: `sysctl -w {key}={wanted}`");
     let value = match sysctl::read(key) {
         Err(reason) => {
             let message = format!("{key} cannot be read: {reason}");
@@ -84,7 +84,7 @@ fn now(key: &SysctlKey, row: &KernelParameter, protected: bool) -> Option<Findin
     let message = format!("{key} is {value}, and the kubelet wants {wanted}");
     if protected {
         return Some(
-            Finding::stops("kernel-now", message, format!("{set}; k3s-harden apply does"))
+            Finding::stops("kernel-now", message, format!("{set}; `k3s-harden apply` does"))
                 .at(place(key))
                 .says(kubelet_says(key, &wanted, &value)),
         );
@@ -118,7 +118,7 @@ fn after_boot(key: &SysctlKey, row: &KernelParameter, boot: &BootSysctls) -> Opt
             format!(
                 "at boot, nothing sets {key}: the kernel default is {value}, but the kubelet requires {wanted}"
             ),
-            format!("write {key} = {wanted} into /etc/sysctl.d/90-kubelet.conf; k3s-harden apply does"),
+            format!("write {key} = {wanted} into /etc/sysctl.d/90-kubelet.conf; `k3s-harden apply` does"),
         ),
     };
     Some(finding.says(kubelet_says(key, &wanted, &value)).after_reboot())

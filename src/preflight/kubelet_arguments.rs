@@ -76,7 +76,7 @@ fn copied(node: &NodeConfig<'_>, item: &KubeletItem<'_>) -> Result<Option<Findin
     let message = match look(node, &path)? {
         FileAt::Directory if is_folder && is_around => {
             format!(
-                "{path}, which kubelet's config-dir names, has {own} in it, so that its copy is copied without an end"
+                "{path}, which kubelet's config-dir names, contains {own}: K3s copies the directory into itself without end"
             )
         }
         FileAt::Directory if is_folder => return Ok(None),

@@ -51,7 +51,7 @@ pub(super) fn check(
         // It opens the file with the empty name.
         (is_certificate, _) if is_served => {
             let (given, other) = if is_certificate { (&key, &certificate) } else { (&certificate, &key) };
-            let message = format!("the kubelet's {} does not go without {}", given.name, other.name);
+            let message = format!("the kubelet's {} requires {}", given.name, other.name);
             let remedy = format!("name the file of {}, too", other.name);
             let finding = Finding::stops("argument-refused", message, remedy).at(place);
             return Ok(Some(finding.says("Failed to listen and serve: open : no such file or directory")));

@@ -155,10 +155,10 @@ fn no_namespace(object: &ManifestObject, namespaces: &BTreeSet<String>) -> Optio
     }
     let (kind, name) = (text_of(&object.value, "kind"), metadata(&object.value, "name"));
     let message = format!(
-        "{kind} {name} is for the namespace {namespace}, which a new cluster does not have: K3s tries it again every 15 s until it does"
+        "{kind} {name} needs the namespace {namespace}, which a new cluster does not have: K3s retries every 15 s until the namespace exists"
     );
     let remedy = format!(
-        "make the namespace first, in a file that sorts before, or leave {name} out until it is there"
+        "create the namespace in a file that sorts before this one, or add {name} when the namespace exists"
     );
     let finding = Finding::warns("manifest-no-namespace", message, remedy);
     Some(finding.says(format!("namespaces {namespace:?} not found")).at(object.place.clone()))
@@ -182,7 +182,7 @@ fn selects_nothing(object: &ManifestObject, labels: &BTreeSet<String>) -> Option
     let key = unknown.first()?;
     let name = metadata(&object.value, "name");
     let message = format!(
-        "NetworkPolicy {name} selects namespaces by the label {key}, which no namespace has: it lets nothing in, and DNS in kube-system is blocked by it"
+        "NetworkPolicy {name} selects namespaces by the label {key}, which no namespace has: it allows no traffic, and blocks DNS in kube-system"
     );
     Some(
         Finding::hardens_nothing("manifest-selects-nothing", message, format!("select by {NAME_LABEL}"))

@@ -53,6 +53,7 @@ pub use first_server::{FirstServer, MAX_SERVER_CONFIG_BYTES, compare};
 
 use crate::error::Result;
 use crate::k3s::NodeConfig;
+use crate::node::commands;
 
 /// A check of one thing.
 type Check = fn(&NodeConfig<'_>) -> Result<Vec<Finding>>;
@@ -93,6 +94,15 @@ pub(crate) fn notes(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
     Ok([kubelet_arguments::dropped(node), packaged::check(node)?, open].concat())
 }
 
+/// Returns findings whose remedies name commands for this node.
+fn about(node: &NodeConfig<'_>, findings: Vec<Finding>) -> Vec<Finding> {
+    let made = |finding: Finding| Finding {
+        remedy: commands::with_commands(node.root.path(), &finding.remedy),
+        ..finding
+    };
+    findings.into_iter().map(made).collect()
+}
+
 /// Checks a node.
 #[must_use]
 pub fn check(node: &NodeConfig<'_>) -> StartVerdict {
@@ -100,7 +110,7 @@ pub fn check(node: &NodeConfig<'_>) -> StartVerdict {
     verdict.add(newer::note(node.minor()).into_iter().collect());
     for check in CHECKS {
         match check(node) {
-            Ok(findings) => verdict.add(newer::judged(node.minor(), findings)),
+            Ok(findings) => verdict.add(newer::judged(node.minor(), about(node, findings))),
             Err(error) => verdict.add_unreadable(&error),
         }
     }

@@ -102,8 +102,8 @@ const DROPPED_NAMES: &[&str] = &[
 pub(super) fn note(minor: KubernetesMinor) -> Option<Finding> {
     let AssumedMinor { named, judged_as } = minor.assumed()?;
     let message = format!(
-        "{named} is judged as {judged_as}. What changes after {judged_as} is not judged: by the beta of {} {}; --format json \
-         names them",
+        "{named} is judged as {judged_as}. Later changes are not checked. In the beta of {}, {}; --format json lists \
+         them",
         judged_as.next(),
         next_minor::summary()
     );

@@ -48,7 +48,7 @@ fn families(server: &ApiServer<'_>) -> Option<Finding> {
         // Then it is one of the node's, of which most have one of IPv4.
         let is_open = range.is_ipv6() && server.node.minor() >= FROM && text(RECONCILER) != "none";
         let message = format!(
-            "whether the address that {NAME} advertises is of the family of {} is not judged: it stops where it is not",
+            "not checked: whether the address that {NAME} advertises is in the IP family of {}. If not, it stops",
             text(FLAGS[1])
         );
         let remedy = "write service-cidr and node-ip, or advertise-address";
@@ -78,8 +78,8 @@ fn finding(server: &ApiServer<'_>, refused: &RefusedPlugins) -> Finding {
         PluginRefusal::Unknown(name) => {
             if next_minor::has_new_plugin(name, named) {
                 let message = format!(
-                    "{NAME} of {minor} has no admission plugin {name:?}; that of {} has it by its beta, and what it does is not \
-                     judged",
+                    "{NAME} of {minor} has no admission plugin {name:?}; the beta of {} has it, and its effect is not \
+                     checked",
                     minor.next()
                 );
                 let remedy = format!("remove it, or try it on a test node of {named}");

@@ -101,7 +101,7 @@ fn data_dir(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         return Ok(findings);
     }
     if let Some(doubt) = &own.doubt {
-        let message = format!("K3s's data directory is not certain: {doubt}");
+        let message = format!("unknown data directory of K3s: {doubt}");
         let remedy = format!("write data-dir: {} into K3s's configuration", own.path);
         findings.push(Finding::unknown("data-dir-uncertain", message, remedy).at(place.clone()));
     }

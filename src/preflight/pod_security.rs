@@ -114,7 +114,7 @@ fn effect(path: &RootedPath, config: &PodSecurityConfig) -> Vec<Finding> {
         let finding = Finding::warns(
             "pod-security-kube-system",
             format!(
-                "kube-system is not exempt: K3s's own pods are refused there where they are not {}",
+                "kube-system is not exempt: the API server rejects K3s's own pods there unless they are {}",
                 level.name()
             ),
             "write kube-system below exemptions.namespaces",

@@ -60,8 +60,8 @@ fn client(node: &NodeConfig<'_>, file: &ComponentFile, config: &ProxyConfig) -> 
     if file.flags.text("master").is_some_and(|master| !master.is_empty()) {
         return Ok(None);
     }
-    let message = "clientConnection.kubeconfig is missing, and the argument kubeconfig does not count beside config: \
-                   kube-proxy looks for the configuration of a pod, which is not there outside of one";
+    let message = "clientConnection.kubeconfig is missing, and kube-proxy ignores the argument kubeconfig if config is set: \
+                   it looks for the in-cluster configuration, which only a pod has";
     let kubeconfig = node.data_dir.join("agent/kubeproxy.kubeconfig");
     let remedy = format!("write clientConnection.kubeconfig: {kubeconfig}");
     let finding = Finding::unknown("kube-proxy-kubeconfig", message, remedy);

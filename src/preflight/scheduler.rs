@@ -56,7 +56,7 @@ fn judged(node: &NodeConfig<'_>, file: &ComponentFile, config: &SchedulerConfig)
             findings.extend(file.kubeconfig(node, "scheduler-kubeconfig", named)?);
         }
         None if file.flags.text("master").is_none_or(|master| master.is_empty()) => {
-            let message = "clientConnection.kubeconfig is missing, and the argument kubeconfig does not count beside config: \
+            let message = "clientConnection.kubeconfig is missing, and the scheduler ignores the argument kubeconfig if config is set: \
                            invalid configuration: no configuration has been provided";
             let kubeconfig = node.data_dir.join("server/cred/scheduler.kubeconfig");
             let remedy = format!("write clientConnection.kubeconfig: {kubeconfig}");

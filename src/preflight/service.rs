@@ -14,7 +14,7 @@ pub(super) fn check(node: &NodeConfig<'_>) -> Result<Vec<Finding>> {
         Finding::stops("service-refused", fault.message.clone(), fault.remedy.clone()).at(fault.place.clone())
     });
     let unread = node.service.not_understood.iter().map(|note| {
-        let message = format!("what this gives K3s is not known: {}", note.reason);
+        let message = format!("unknown which command line and environment this gives K3s: {}", note.reason);
         let remedy = "start K3s as its installer does: put the program, command and flags directly into ExecStart= or command_args";
         Finding::unknown("service-not-understood", message, remedy).at(note.place.clone())
     });

@@ -80,10 +80,10 @@ fn joins(node: &NodeConfig<'_>) -> Option<Finding> {
         Role::Server if node.value("server").is_some() => Some(Finding::not_judged(
             "critical-settings",
             format!(
-                "this server joins another one, and exits where these differ there: {}",
+                "this server joins another one, and exits if one of these differs there: {}",
                 critical_values::keys_of(node.release)
             ),
-            "compare them: write `k3s-harden effective-config --format json` of that server to a file, and name it: --server-config FILE",
+            "compare them: save the output of `k3s-harden effective-config --format json` on that server, and pass it: --server-config FILE",
         )),
         _ => None,
     }

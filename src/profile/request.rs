@@ -328,7 +328,7 @@ fn check_contradictions(
                 if a != b {
                     let message = format!("{name} is {b} here and {a} in {at}: the overlays contradict");
                     return Err(Error::new(ErrorKind::BadInput, message).at(place).hint(format!(
-                        "let one say `extends: {}`, or decide with --set {name}=…",
+                        "add `extends: {}` to one of them, or set the value: --set {name}=…",
                         earlier.leaf().name
                     )));
                 }

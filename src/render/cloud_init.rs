@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::cksum::cksum;
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
-use super::shell_word::quoted;
 use super::tree::Tree;
 use crate::document;
 use crate::mode::FileMode;
+use crate::shell_word::quoted;
 
 /// The largest user-data of the smallest clouds, in bytes (EC2: 16 KiB, before base64).
 const LIMIT: usize = 16 * 1024;
@@ -49,6 +49,7 @@ pub(super) fn render(input: &RenderInput<'_>, tree: &Tree) -> RenderedFiles {
         "checks": exact_directories.chain(correct_files).collect::<Vec<_>>(),
         "sysctls": sysctl_files.map(|file| format!("sysctl -q -p {}", quoted(&file.path))).collect::<Vec<_>>(),
         "release": input.release,
+        "minor": input.profile.minor,
     });
     let about = "User-data for cloud-init: the files of a hardened node, without the binary.";
     let text = document::render(input.profile, "cloud-init.yaml.tera", about, &tree.controls, &context);

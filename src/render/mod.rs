@@ -16,7 +16,6 @@ mod program_path;
 mod rancher_cluster;
 mod rendered_file;
 mod shell;
-mod shell_word;
 mod systemd;
 mod tree;
 mod unit_word;

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use super::shell_word::quoted;
 use super::unit_word::{is_plain, word};
 use crate::error::{Error, ErrorKind, Result};
+use crate::shell_word::quoted;
 
 /// The path of k3s-harden on the node that is rendered for: absolute, normal, and without control characters, quotes and
 /// backslashes, which systemd takes in no path of a program.

@@ -4,10 +4,10 @@
 use serde_json::json;
 
 use super::rendered_file::{RenderInput, RenderedFile, RenderedFiles};
-use super::shell_word::quoted;
 use super::tree::Tree;
 use crate::document;
 use crate::mode::FileMode;
+use crate::shell_word::quoted;
 
 /// The end mark of a here-document.
 const MARK: &str = "END_OF_FILE";

@@ -245,8 +245,8 @@ impl ControlOrder {
                 seen.truncate(MOST_VALUES);
                 let id = |name: &String| Some((name.clone(), control.ids.get(name)?.clone()));
                 let ids = self.benchmarks.iter().filter_map(id).collect();
-                let TakenControl { name, title, level, .. } = control;
-                (index, MergedControl { name, title, level, ids, counts, open, seen, seen_left_out })
+                let TakenControl { name, title, level, remedy, .. } = control;
+                (index, MergedControl { name, title, level, remedy, ids, counts, open, seen, seen_left_out })
             })
             .filter(|(_, control)| control.counts.total() > 0)
             .collect();

@@ -79,8 +79,19 @@ pub(super) struct TakenControl {
     pub(super) name: String,
     pub(super) title: String,
     pub(super) level: u8,
+    /// The shortest: that of an image names its root.
+    pub(super) remedy: String,
     /// Its number in each benchmark; the first report that has one decides.
     pub(super) ids: BTreeMap<String, ControlId>,
+}
+
+impl TakenControl {
+    fn take_remedy(&mut self, remedy: String) {
+        let is_better = self.remedy.is_empty() || (remedy.len(), &remedy) < (self.remedy.len(), &self.remedy);
+        if is_better && !remedy.is_empty() {
+            self.remedy = remedy;
+        }
+    }
 }
 
 impl Merge {
@@ -139,6 +150,7 @@ impl Merge {
             .into_iter()
             .map(|verdict| {
                 let control = self.control(&verdict.name, verdict.title, verdict.level);
+                self.controls[control].take_remedy(verdict.remedy);
                 let ids = &mut self.controls[control].ids;
                 if !ids.contains_key(&report.benchmark) {
                     ids.insert(report.benchmark.clone(), verdict.id);
@@ -162,7 +174,8 @@ impl Merge {
             return *index;
         }
         let index = self.controls.len();
-        self.controls.push(TakenControl { name: name.to_owned(), title, level, ids: BTreeMap::new() });
+        let (name_of, remedy) = (name.to_owned(), String::new());
+        self.controls.push(TakenControl { name: name_of, title, level, remedy, ids: BTreeMap::new() });
         self.control_indices.insert(name.to_owned(), index);
         index
     }

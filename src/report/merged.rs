@@ -76,6 +76,8 @@ pub struct MergedControl {
     pub title: String,
     /// Its profile level.
     pub level: u8,
+    /// How to meet it, as one of the reports says it; empty if none does.
+    pub remedy: String,
     /// Its number in each benchmark by which a node is judged, oldest first.
     pub ids: Vec<(String, ControlId)>,
     /// How many nodes have which status.

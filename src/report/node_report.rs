@@ -90,6 +90,8 @@ pub struct NodeVerdict {
     pub status: Status,
     /// The actual value, shortened.
     pub actual: String,
+    /// The remedy, shortened.
+    pub remedy: String,
     /// Whether it has a waiver that counts.
     pub waived: bool,
     /// Whether a waiver of it no longer counts, so that somebody has to decide again.
@@ -143,6 +145,8 @@ struct WrittenControl<'a> {
     status: Cow<'a, str>,
     #[serde(default)]
     actual: String,
+    #[serde(default)]
+    remedy: String,
     #[serde(default)]
     waiver: Option<WrittenWaiver>,
     #[serde(default)]
@@ -282,6 +286,7 @@ fn read_verdict(
         level: control.level,
         status,
         actual: shortened(control.actual),
+        remedy: shortened(control.remedy),
         waived: control.waiver.is_some() && ended.is_none(),
         lapsed: control.lapsed || ended.is_some(),
         ended,

@@ -125,10 +125,10 @@ fn result(row: &CheckRow, on: AuditContext<'_>) -> Result<(CheckState, String)> 
     let scanner = benchmark.scanner;
     match row.check_type {
         Some(CheckType::Skip) => {
-            return Ok((CheckState::Info, format!("{scanner} leaves it out for K3s.")));
+            return Ok((CheckState::Info, format!("{scanner} skips this check for K3s.")));
         }
         Some(CheckType::Manual) => {
-            return Ok((CheckState::Warn, format!("{scanner} leaves it to a person.")));
+            return Ok((CheckState::Warn, format!("{scanner} asks for a manual check.")));
         }
         None => {}
     }
@@ -145,10 +145,13 @@ fn result(row: &CheckRow, on: AuditContext<'_>) -> Result<(CheckState, String)> 
     let mut failures = [&text, &config].into_iter().flatten().filter_map(|output| output.failed.as_ref());
     // A configuration file that does not exist does not count if the first audit printed text.
     if let Some(failure) = failures.find(|failure| !(failure.no_file && printed)) {
-        let even_unset = if row.any.is_some() { ", even where it may be unset" } else { "" };
+        let even_unset = if row.any.is_some() { ", even though it may be unset" } else { "" };
         return Ok((
             not_met,
-            format!("{}, and a look that finds nothing counts as not met{even_unset}{note}.", failure.reason),
+            format!(
+                "{}, and a check that finds nothing counts as not met{even_unset}{note}.",
+                failure.reason
+            ),
         ));
     }
 
@@ -186,7 +189,7 @@ fn reason(item: &TestItem, result: &TestResult, output: Option<&Output>) -> Stri
     let subject = output.map_or(&AuditSubject::Nothing, |output| &output.subject);
     let mut reason = finding(item, result, subject);
     if let (Some(wanted), Some(_), false) = (item.wanted(), &result.value, result.met) {
-        reason += &format!(" where it wants {wanted}");
+        reason += &format!(", and {wanted} is expected");
     }
     for defect in defects(item, result, subject) {
         reason += &format!("; {defect}");
@@ -201,11 +204,11 @@ fn finding(item: &TestItem, result: &TestResult, subject: &AuditSubject) -> Stri
         return match subject {
             AuditSubject::OwnText { .. } => own_text(result, subject),
             AuditSubject::JournalLine { .. } if result.text.is_empty() => {
-                format!("there is no such thing as {subject}")
+                format!("{subject} does not exist")
             }
             AuditSubject::Property { print, .. } if *print != PrintFormat::Name => match result.text.as_str()
             {
-                "" => format!("there is nothing that has {subject}"),
+                "" => format!("nothing has {subject}"),
                 text => format!("{subject} is {text}, not {name}"),
             },
             _ => format!("{subject} has no {name}"),
@@ -222,7 +225,7 @@ fn finding(item: &TestItem, result: &TestResult, subject: &AuditSubject) -> Stri
 
 /// Returns that the scanner tested a text of its own.
 fn own_text(result: &TestResult, subject: &AuditSubject) -> String {
-    format!("{subject}, and the scanner's own {:?} is taken instead", result.text)
+    format!("{subject}, and the scanner tests its own text {:?} instead", result.text)
 }
 
 /// Tells whether the test passes for any configuration file, because it reads no field of it.
@@ -243,18 +246,18 @@ fn defects(
     let defects = [
         (
             result.source == AuditSource::Text && value.is_none() && result.met && result.text.is_empty(),
-            "what was not looked at passes as not set",
+            "a value that the scanner does not read passes as not set",
         ),
         (
             in_journal && value.is_some_and(|value| value.ends_with('"')),
             "the quote that closes the line counts as part of its last value",
         ),
+        (in_journal && result.text.lines().any(repeats_flag), "the first of several values of a flag counts"),
         (
-            in_journal && result.text.lines().any(repeats_flag),
-            "of a flag that is there several times the first counts",
+            item.has_unknown_comparison() && !result.met && value.is_some(),
+            "no value can pass that comparison",
         ),
-        (item.has_unknown_comparison() && !result.met && value.is_some(), "nothing can pass that comparison"),
-        (passes_any_file(item, result), "it reads no field, so that any file passes"),
+        (passes_any_file(item, result), "it reads no field, so any file passes"),
     ];
     defects.into_iter().filter(|(applies, _)| *applies).map(|(_, defect)| defect)
 }

@@ -244,7 +244,7 @@ impl Kubectl {
             program::output_within(limit, &self.program, arguments, &[("HOME", HOME)]).map_err(|stderr| {
                 // If no API server answers, the last line states the error, after the errors of the discovery.
                 let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
-                last.unwrap_or("it failed without a word").to_owned()
+                last.unwrap_or("it failed silently").to_owned()
             })?;
         let mut list: Value =
             serde_json::from_slice(&answer).map_err(|error| format!("its answer is no JSON: {error}"))?;

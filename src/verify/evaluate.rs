@@ -105,7 +105,7 @@ fn verdict(facts: &NodeFacts<'_>, control: Control) -> ControlVerdict {
         expected: result.expected,
         actual: result.actual,
         evidence: result.evidence,
-        remedy: control.remedy,
+        remedy: facts.node.with_commands(&control.remedy),
         waiver: None,
         lapsed: false,
     }
@@ -123,7 +123,7 @@ fn absent(facts: &NodeFacts<'_>, rule: &ControlRule) -> Option<RuleResult> {
     result.evidence.extend(components.first().and_then(|component| {
         let FlagOrigin::Logged(line) = facts.flags(component).origin else { return None };
         let text =
-            format!("K3s has logged a start of {component}, which ends with the next start at the latest");
+            format!("K3s has logged a start of {component}, which no longer runs after the next start");
         Some(Evidence { text, place: Some(line) })
     }));
     Some(result)

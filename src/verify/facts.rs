@@ -208,7 +208,8 @@ impl<'a> NodeFacts<'a> {
 /// Returns why the service's command line is not known.
 fn service_unknown(node: &NodeConfig<'_>) -> Option<Error> {
     let note = node.service.not_understood.first()?;
-    let message = format!("what the service gives K3s is not known: {}", note.reason);
+    let message =
+        format!("unknown which command line and environment the service gives K3s: {}", note.reason);
     Some(Error::new(ErrorKind::BadInput, message).at(note.place.clone()))
 }
 

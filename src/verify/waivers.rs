@@ -109,7 +109,7 @@ impl KnownControls {
             return Err(error.hint(if section {
                 "a section cannot be waived: name its controls one by one"
             } else {
-                "`k3s-harden verify` lists those there are"
+                "`k3s-harden verify` lists all controls"
             }));
         }
         if self.names.contains_key(word) {
@@ -167,7 +167,7 @@ fn apply_one(
     }
     // One waiver may name the control by its number and another by its name.
     if let Some(other) = &verdict.waiver {
-        return Err(format!("is one too many: the control is waived as {} already", other.control));
+        return Err(format!("is a duplicate: the control is already waived as {}", other.control));
     }
     verdict.waiver = Some(waiver.clone());
     Ok(())

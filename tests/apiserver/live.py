@@ -113,7 +113,7 @@ def old(its):
 
 
 SHOP = f"{CORE}/namespaces/shop"
-SO_DOES = f"so do User {USER}"
+SO_DOES = f"not only built-in subjects: User {USER}"
 MANUAL, WARN, PASS = "manual", "warn", "pass"
 # The rights that a person has to look at: the number, a rule that gives it, and whether only a binding for the whole
 # cluster can. 5.1.14 is 5.1.10 once more.
@@ -167,9 +167,9 @@ CASES = [
     ("a namespace with the restricted of 1.7", 25, [labelled(level="restricted", version="v1.7")], level(("5.2.6", *SINCE_1_22))),
     ("a namespace that only warns", 25, [patch(SHOP, {"metadata": {"labels": {"pod-security.kubernetes.io/warn": "privileged"}}})], {}),
     ("a ClusterRole with *", 24, [post(f"{RBAC}/clusterroles", meta("wild") | {"rules": [rule("", "pods", "*")]})],
-     {"5.1.3": (WARN, "so have ClusterRole wild")}),
+     {"5.1.3": (WARN, "not only built-in roles: ClusterRole wild")}),
     ("a Role with *", 24, [post(f"{RBAC}/namespaces/shop/roles", meta("wild") | {"rules": [rule("", "*", "get")]})],
-     {"5.1.3": (WARN, "so have Role shop/wild")}),
+     {"5.1.3": (WARN, "not only built-in roles: Role shop/wild")}),
     ("a ClusterRole with * in its groups alone", 24, [post(f"{RBAC}/clusterroles", meta("tame") | {"rules": [rule("*", "pods", "get")]})], {}),
     ("somebody who is bound to cluster-admin", 24, [post(f"{RBAC}/clusterrolebindings", bound("b", "ClusterRole", "cluster-admin", MALLORY))],
      all_of(IN_A_NAMESPACE + BEYOND, MANUAL, SO_DOES)),
@@ -195,7 +195,7 @@ CASES = [
      {"5.6.2": (WARN, "1 pods have no seccomp profile: shop/old"), "5.6.3": (WARN, "1 pods have a container without a security context: shop/old")}),
     ("a pod without a seccomp profile", 25, old(container(spec(), securityContext={"seccompProfile": {"type": "Unconfined"}})),
      {"5.6.2": (WARN, "1 pods have no seccomp profile: shop/old")}),
-    *((f"a {kind} in default", first, [post(namespaced(prefix, "default", resource), meta("x") | {"spec": its})], {"5.6.4": (WARN, f"so are {kind} x")})
+    *((f"a {kind} in default", first, [post(namespaced(prefix, "default", resource), meta("x") | {"spec": its})], {"5.6.4": (WARN, f"also found: {kind} x")})
       for kind, first, prefix, resource, its in [
           ("Pod", 25, CORE, "pods", spec()),
           ("Service", 24, CORE, "services", {"ports": [{"port": 80}]}),
@@ -402,7 +402,7 @@ def prove_right(live, before, numbers, its, beyond):
             may = live.may(its, None if beyond else "shop")
             wanted = all_of(numbers, MANUAL, SO_DOES) if counts else {}
             if "*" in its["resources"][0]:
-                wanted["5.1.3"] = (WARN, f"so have {role}")
+                wanted["5.1.3"] = (WARN, f"not only built-in roles: {role}")
             live.proof(f"{words} {where}: {', '.join(wanted) or 'nothing'} changes, and the API server agrees", changed == wanted and may == counts and not denied,
                        short(changed) or f"allowed: {may}")
         finally:

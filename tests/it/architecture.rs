@@ -24,7 +24,7 @@ pub(crate) const ROOMS: [&[&str]; 17] = [
     &["k3s"],
     &["node"],
     &["kubernetes"],
-    &["error", "role", "mode", "version", "build_info", "embedded", "nearest"],
+    &["error", "role", "mode", "version", "build_info", "embedded", "nearest", "shell_word"],
 ];
 
 /// What lib.rs re-exports at its top, and where it is from.

@@ -225,7 +225,7 @@ fn a_directory_is_not_left_through_a_symlink_of_an_image() {
         let out = node.path().to_str().unwrap();
         let output = Node::new().run(&["render", "--as", "dir", "--k3s-version", "1.33", "--out", out]);
         assert_eq!(output.code, 73, "{}", output.stderr);
-        assert!(output.stderr.contains(" is a symlink, and may lead out of "), "{}", output.stderr);
+        assert!(output.stderr.contains(" is a symlink, and may point outside "), "{}", output.stderr);
         assert!(fs::read_dir(outside.path()).unwrap().next().is_none() && !node.path().join("var").exists());
     }
 }

@@ -464,7 +464,7 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
     [exit 65]
     "#);
     insta::assert_snapshot!(mistake(&["--set", "audit_log_maxage"]), @"
-    error: --set audit_log_maxage: has no value
+    error: --set audit_log_maxage has no value
      help: write it as --set audit_log_maxage=90
     [exit 64]
     ");
@@ -537,7 +537,7 @@ fn each_mistake_has_one_clear_error_and_changes_nothing() {
     let two = file("two.yaml", "settings:\n  tight_ports: true\n  audit_log_maxage: 90\n");
     insta::assert_snapshot!(mistake(&["--profile", &one, "--profile", &two]), @"
     error: SITE/two.yaml:3:21: audit_log_maxage is 90 here and 60 in SITE/one.yaml:2:21: the overlays contradict
-     help: let one say `extends: one`, or decide with --set audit_log_maxage=…
+     help: add `extends: one` to one of them, or set the value: --set audit_log_maxage=…
     [exit 65]
     ");
     let policy =
@@ -630,7 +630,7 @@ fn a_root_that_is_not_there_is_a_mistake() {
     command.args(["plan", "--k3s-version", "1.33", "--root", "/nowhere/at/all"]);
     insta::assert_snapshot!(all(&finish(command, std::path::Path::new("/nowhere/at/all"))), @"
     error: --root ROOT: No such file or directory
-     help: name the directory of the node's file system, or make it first
+     help: pass the root directory of the node, or create it first
     [exit 64]
     ");
 }
@@ -683,6 +683,19 @@ fn variables_are_flags_and_unknown_ones_are_named() {
             .count(),
         1
     );
+}
+
+#[test]
+fn a_variable_that_would_lead_to_another_node_ends_the_run() {
+    let node = Node::new();
+    let output = node.run_with(&["plan", "--k3s-version", "1.33"], &[("K3S_HARDEN_ROT", "/mnt/image")]);
+    assert_eq!(output.code, 64, "{}", all(&output));
+    assert!(output.stderr.contains("help: did you mean K3S_HARDEN_ROOT?"), "{}", output.stderr);
+    for (value, code) in [("nonsense", 64), ("", 0), ("no", 0), ("Yes", 2)] {
+        let variables = [("K3S_HARDEN_DETAILED_EXITCODE", value)];
+        let output = node.run_with(&["plan", "--k3s-version", "1.33"], &variables);
+        assert_eq!(output.code, code, "{value:?}: {}", all(&output));
+    }
 }
 
 #[test]

@@ -361,7 +361,7 @@ fn a_scanner_sees_no_line_of_what_does_not_run() {
     let off = "disable-apiserver: true\n";
     assert!(!state(off, "1.2.1").contains("anonymous-auth false"), "{}", state(off, "1.2.1"));
     let timeout = state("disable-agent: true\n", "4.2.5");
-    assert!(timeout.contains("no such thing as the journal's last line of kubelet"), "{timeout}");
+    assert!(timeout.contains("the journal's last line of kubelet does not exist"), "{timeout}");
 }
 
 #[test]

@@ -435,7 +435,7 @@ fn a_configuration_file_in_our_own_directory_is_refused() {
                 "{}",
                 output.stderr
             );
-            assert!(output.stderr.contains("such as to /etc/rancher/k3s, "), "{}", output.stderr);
+            assert!(output.stderr.contains("for example to /etc/rancher/k3s, "), "{}", output.stderr);
         }
     }
 }

@@ -351,7 +351,7 @@ fn somebodys_files_in_the_directory_of_a_run_are_not_removed() {
         apply(&node, &["--set", age]);
     }
     let refused = ends(&node, &["uninstall"], 1);
-    assert!(refused.stderr.contains("runs/0001/server: it is not of k3s-harden"), "{}", all(&refused));
+    assert!(refused.stderr.contains("runs/0001/server: k3s-harden did not write it"), "{}", all(&refused));
     assert!(precious.exists());
     fs::remove_dir_all(state(&node).join("runs/0001/server")).unwrap();
     // The first runs are united by now, and a name of theirs is somebody's all the same.
@@ -381,7 +381,7 @@ fn an_edit_of_a_file_of_ours_that_a_killed_run_has_beside_it_stays() {
         "{}",
         all(&output)
     );
-    assert_eq!(output.stderr.matches("is neither of k3s-harden").count(), 1, "{}", all(&output));
+    assert_eq!(output.stderr.matches("is kept: another program saved it").count(), 1, "{}", all(&output));
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn force_restores_in_one_step_what_was_edited_after_a_kill() {
             let output = ends(&node, &[verb], 4);
             assert_eq!(node.read(SYSCTL), "edited\n");
             assert!(
-                output.stderr.contains("to restore it: k3s-harden rollback 1 --force"),
+                output.stderr.contains("to restore it: `k3s-harden rollback 1 --force --root "),
                 "{}",
                 all(&output)
             );

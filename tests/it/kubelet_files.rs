@@ -127,7 +127,7 @@ fn ours_is_not_said_to_be_in_force_where_a_later_file_replaces_it() {
         let output = run(&node, "apply", "1.36", &["--profile", "strict"]);
         assert_eq!(output.code, 0, "{}", output.stderr);
         let says = |end: &str| output.stderr.contains(&format!("pod-max-pids to \"4096\": {end}"));
-        assert_eq!(says("k3s-harden's is used"), !is_replaced, "{}", output.stderr);
+        assert_eq!(says("k3s-harden's value is used"), !is_replaced, "{}", output.stderr);
         assert_eq!(
             says("k3s-harden's value is written, but has no effect until"),
             is_replaced,
@@ -143,7 +143,7 @@ fn conflicts_are_said_as_those_of_arguments() {
     let quiet = ["--set", "ingress_to=default"];
     let ours = node(fields);
     insta::assert_snapshot!(run(&ours, "apply", "1.36", &quiet).stderr, @r#"
-    WARN /etc/rancher/k3s/kubelet.yaml:3:33: kubelet: streamingConnectionIdleTimeout is "0s", but k3s-harden sets streaming-connection-idle-timeout to "5m": k3s-harden's is used; to keep the existing one: --on-conflict keep
+    WARN /etc/rancher/k3s/kubelet.yaml:3:33: kubelet: streamingConnectionIdleTimeout is "0s", but k3s-harden sets streaming-connection-idle-timeout to "5m": k3s-harden's value is used; to keep the existing value: --on-conflict keep
     WARN /etc/rancher/k3s/kubelet.yaml:4:25: makeIPTablesUtilChains is "true", which satisfies CIS 4.2.6: the value is kept, and make-iptables-util-chains is not written
     "#);
     // What is decided is said again; what only changes nothing is not.

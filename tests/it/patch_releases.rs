@@ -90,7 +90,7 @@ fn the_flags_of_the_api_server_follow() {
     };
     assert!(line("v1.32.3+k3s1").contains("--authorization-mode=Node,RBAC"));
     assert!(!line("v1.32.4+k3s1").contains("--authorization-mode"));
-    assert!(line("1.32").contains("before 1.32.4 K3s gives kube-apiserver its own authorization-mode"));
+    assert!(line("1.32").contains("K3s before 1.32.4 passes its own authorization-mode to kube-apiserver"));
 }
 
 #[test]

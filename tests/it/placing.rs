@@ -83,9 +83,9 @@ fn conflicts_are_decided_and_said() {
     let ours = node();
     let output = apply(&ours, &[]);
     insta::assert_snapshot!(output.stderr, @r#"
-    WARN /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false", but k3s-harden's value is "true": k3s-harden's is used; to keep the existing one: --on-conflict keep
-    WARN /etc/rancher/k3s/config.yaml:3:3: kube-apiserver: audit-log-maxage is "7", but k3s-harden's value is "30": k3s-harden's is used; to keep the existing one: --on-conflict keep
-    WARN applications in default will not be reached through Traefik or NodePorts, because intra-namespace keeps other namespaces out; to allow Traefik: --set ingress_to=default
+    WARN /etc/rancher/k3s/config.yaml:1:21: secrets-encryption is "false", but k3s-harden's value is "true": k3s-harden's value is used; to keep the existing value: --on-conflict keep
+    WARN /etc/rancher/k3s/config.yaml:3:3: kube-apiserver: audit-log-maxage is "7", but k3s-harden's value is "30": k3s-harden's value is used; to keep the existing value: --on-conflict keep
+    WARN NetworkPolicy intra-namespace blocks Traefik and NodePort traffic to applications in default; to allow Traefik: --set ingress_to=default
     "#);
     assert_eq!(once(&ours, "kube-apiserver")["audit-log-maxage"], "30");
     let kept = node();
@@ -284,7 +284,7 @@ fn feature_gates_are_united_as_the_api_server_merges_them() {
         assert_eq!(output.code, 0, "{minor} {given}: {}", output.stderr);
         let all = flags(&node, "kube-apiserver")["feature-gates"].join(",");
         assert_eq!(all, *gates, "{minor} {given}");
-        let told = output.stderr.contains("k3s-harden's is used");
+        let told = output.stderr.contains("k3s-harden's value is used");
         assert_eq!(told, loses, "{minor} {given}: {}", output.stderr);
         assert_eq!(output.stderr.contains("alpha in Kubernetes 1.36"), minor == "1.36", "{}", output.stderr);
         let preflight = node.run(&["preflight"]);

@@ -818,7 +818,7 @@ fn who_has_a_right_is_listed() {
         let has = with(verb, group, ObjectKind::ClusterRoleBinding);
         assert_eq!(
             (has.outcome, has.actual.as_str()),
-            (RuleOutcome::Manual, "so do User alice"),
+            (RuleOutcome::Manual, "not only built-in subjects: User alice"),
             "{about}: {}",
             shown(&has)
         );
@@ -975,7 +975,10 @@ fn wildcards_are_for_built_in_roles() {
         json!([{"nonResourceURLs": ["*"], "verbs": ["get"]}]),
     ] {
         let wild = judged(ObjectKind::ClusterRole, vec![role("wild", &rules)], "rbac", "wildcards");
-        assert_eq!((wild.outcome, wild.actual.as_str()), (RuleOutcome::NotMet, "so have ClusterRole wild"));
+        assert_eq!(
+            (wild.outcome, wild.actual.as_str()),
+            (RuleOutcome::NotMet, "not only built-in roles: ClusterRole wild")
+        );
     }
     let tame = json!([{"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]}]);
     assert_eq!(
@@ -1057,7 +1060,7 @@ fn nothing_belongs_into_default() {
         (ObjectKind::CronJob, "CronJob"),
     ] {
         let found = judge(kind, vec![object("x", "default")]);
-        assert_eq!((found.outcome, found.actual), (RuleOutcome::NotMet, format!("so are {word} x")));
+        assert_eq!((found.outcome, found.actual), (RuleOutcome::NotMet, format!("also found: {word} x")));
     }
     let namespaces = judged(ObjectKind::Namespace, vec![object("shop", "")], "namespaces", "");
     assert_eq!(namespaces.actual, "beside the built-in ones there are shop");
@@ -1099,7 +1102,7 @@ fn what_kubectl_says_is_kept() {
             "echo 'E1125 memcache.go: cannot' >&2; echo 'The connection was refused' >&2; exit 1",
             "The connection was refused",
         ),
-        ("exit 1", "it failed without a word"),
+        ("exit 1", "it failed silently"),
         ("echo nonsense", "its answer is no JSON: expected ident at line 1 column 2"),
         ("echo '{\"kind\": \"Pod\"}'", "its answer is no list"),
     ] {

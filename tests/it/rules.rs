@@ -181,7 +181,7 @@ fn what_the_kubelets_arguments_name_is_its_configuration_too() {
     let other = Node::new().file(&format!("{KUBELET}/30.conf"), OPEN);
     assert!(said(&other, "1.33", None, anonymous).starts_with("Unknown: "), "it ends the kubelet");
     let missing = Node::new().file(CONFIG, "kubelet-arg: config=/none.yaml\n");
-    assert!(said(&missing, "1.33", None, anonymous).starts_with("Unknown: /none.yaml, which is to be read"));
+    assert!(said(&missing, "1.33", None, anonymous).starts_with("Unknown: /none.yaml does not exist"));
     let below = Node::new().file(&format!("{KUBELET}/20-cli-config-dir/a.conf"), kubelet(OPEN));
     assert!(
         said(&below, "1.33", None, anonymous).starts_with("NotMet: true"),
@@ -222,7 +222,7 @@ fn a_file_of_the_schedulers_or_kube_proxys_counts_instead_of_flags() {
     let log = logged("kube-scheduler", "--config=/s.yaml --profiling=false");
     assert!(said(&open, "1.33", Some(&log), scheduler).starts_with("NotMet: true"));
     let gone = Node::new().file(CONFIG, "kube-scheduler-arg: config=/s.yaml\n");
-    assert!(said(&gone, "1.33", None, scheduler).starts_with("Unknown: /s.yaml, which is to be read"));
+    assert!(said(&gone, "1.33", None, scheduler).starts_with("Unknown: /s.yaml does not exist"));
     assert!(said(&Node::new(), "1.33", None, scheduler).starts_with("Met: false"));
 }
 
@@ -285,11 +285,11 @@ fn files_may_permit_no_more() {
     };
     chmod("tls/a.key", 0o600);
     chmod("tls/etcd/b.key", 0o400);
-    assert!(said(&node, "1.33", None, rule).starts_with("Met: 0400, root's; 0600, root's"));
+    assert!(said(&node, "1.33", None, rule).starts_with("Met: 0400, owned by root; 0600, owned by root"));
     chmod("tls/etcd/b.key", 0o640);
     assert_eq!(
         said(&node, "1.33", None, rule),
-        "NotMet: 0640, root's (/var/lib/rancher/k3s/server/tls/etcd/b.key)"
+        "NotMet: 0640, owned by root (/var/lib/rancher/k3s/server/tls/etcd/b.key)"
     );
     chmod("tls/etcd/b.key", 0o4600);
     assert!(said(&node, "1.33", None, rule).starts_with("NotMet: 4600"));

@@ -56,6 +56,10 @@ fn every_source_is_named_by_its_own_line() {
             node = node.file(name, text);
         }
         let named = place.trim_end_matches(":null");
+        let words: Vec<&str> = ["apply", "--on-conflict", "fail"].iter().chain(&VERSION).copied().collect();
+        let refused = node.run(&words);
+        assert_eq!(refused.code, 1, "{files:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(&format!("error: {named}")), "{files:?}: {}", refused.stderr);
         for verb in ["plan", "apply", "plan", "apply"] {
             let warnings = kept(&node, verb, &[]);
             assert!(warnings.len() == 1 && warnings[0].starts_with(named), "{verb} {files:?}: {warnings:#?}");
@@ -65,6 +69,11 @@ fn every_source_is_named_by_its_own_line() {
         }
         let (status, places) = verdict(&node, "1.2.1");
         assert_eq!((status.as_str(), &places[0]), ("fail", &place), "{files:?}");
+        let told = node.run(&["explain", "1.2.1", "--format", "json"]).stdout;
+        let explanation: Value = serde_json::from_str(&told).unwrap();
+        let set = &explanation["controls"][0]["set_by"][0];
+        let where_set = format!("{}:{}", set["file"].as_str().unwrap_or_default(), set["line"]);
+        assert_eq!(where_set, place, "{files:?}: {set}");
     }
 }
 

@@ -145,7 +145,7 @@ fn mistakes_name_their_place_and_the_remedy() {
         (
             "{control: 9.9.9, reason: r, who: w}",
             "2:15: no benchmark has a control 9.9.9",
-            "`k3s-harden verify` lists those there are",
+            "`k3s-harden verify` lists all controls",
         ),
         (
             "{control: \"5.2\", reason: r, who: w}",
@@ -208,7 +208,7 @@ fn waivers_that_do_not_count_are_named() {
     settings.yaml:4:5: the waiver for api-anonymous-auth is no longer needed: the control is met
     settings.yaml:5:5: the waiver for etcd-certificate is not needed: the control is not applicable, the datastore is SQLite
     settings.yaml:6:5: the waiver for protect-kernel-defaults waives nothing: benchmark 1.12 has no such control
-    settings.yaml:8:5: the waiver for 4.2.4 is one too many: the control is waived as kubelet-read-only-port already
+    settings.yaml:8:5: the waiver for 4.2.4 is a duplicate: the control is already waived as kubelet-read-only-port
     "#);
     assert!(report.fails(FailOn::Fail) && report.fails(FailOn::Warn));
 }

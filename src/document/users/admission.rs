@@ -144,7 +144,7 @@ impl AdmissionUnion {
         let mut read = match psa::read(own, &BTreeMap::new(), profile.minor) {
             Ok(read) => read,
             Err(fault) => {
-                let (place, what) = (own.place(fault.position), "what was taken over earlier");
+                let (place, what) = (own.place(fault.position), "what an earlier run took over");
                 let why = format!("the file cannot be read ({})", fault.message);
                 return self.parts.push(UsersPart::left_out(&own.path, place, what, why));
             }

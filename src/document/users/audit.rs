@@ -207,7 +207,7 @@ impl AuditUnion {
         let keeps = decision == OnConflict::Keep;
         if !weakness.is_none() && !keeps && !is_uniform {
             let why =
-                "k3s-harden's policy does not record all requests alike, so that the two cannot be merged";
+                "the two policies cannot be merged: k3s-harden's does not record all requests at one level";
             return self.parts.push(left_out(place, "the audit policy", why.to_owned()));
         }
         self.is_weaker = keeps && !weakness.is_none();
@@ -362,7 +362,7 @@ mod tests {
     fn what_nobody_can_read_is_named() {
         let union = unite(&users("rules: [", None));
         assert_eq!(union.body, METADATA);
-        assert!(union.parts[0].to_string().contains("nothing of it is taken over"), "{:?}", union.parts);
+        assert!(union.parts[0].to_string().contains("nothing is taken over from it"), "{:?}", union.parts);
         assert!(unite(&users("rules: [{level: Metadata}]\n", None)).parts.is_empty());
     }
 }

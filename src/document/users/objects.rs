@@ -192,7 +192,7 @@ impl ObjectUnion {
         let ours = read(rendered.text.as_bytes()).unwrap_or_default();
         let Some(mut locals) = union.read_local(users, local) else {
             if let Some(file) = users.foreign.get("policy") {
-                let why = format!("{local}, where it would go, cannot be read");
+                let why = format!("its destination {local} cannot be read");
                 union.parts.push(UsersPart::unreadable(path, file.whole_place(), "the manifest", why));
             }
             return union;

@@ -64,7 +64,7 @@ impl UsersPart {
 
     /// Returns a file of which nothing is taken over, because nobody can read it.
     pub(super) fn unreadable(file: &RootedPath, place: Place, what: &str, why: impl fmt::Display) -> Self {
-        let why = format!("it cannot be read ({why}), so nothing of it is taken over");
+        let why = format!("the file cannot be read ({why}), so nothing is taken over from it");
         let is_whole = place.file == file.as_str();
         Self { is_whole, ..Self::left_out(file, place, what, why) }
     }
@@ -73,7 +73,7 @@ impl UsersPart {
     pub(super) fn damaged(file: &RootedPath, why: impl fmt::Display) -> Self {
         let place = Place { file: file.to_string(), position: None };
         let why = format!("the line that begins with \"# Taken over:\" cannot be read ({why})");
-        Self::left_out(file, place, "what was taken over earlier", why)
+        Self::left_out(file, place, "what an earlier run took over", why)
     }
 
     /// Returns a part that contradicts what k3s-harden has, and is decided.

@@ -83,6 +83,10 @@ pub(in crate::document) fn weakness_of_named(profile: &Profile, users: &UsersFil
     };
     let (theirs, ours) = (&pod_security.defaults["enforce"].value, ours_of(profile, "enforce"));
     (compare(theirs, &ours) == Strictness::Weaker).then(|| {
-        format!("PodSecurity enforces {} there, but k3s-harden's value is {}", shown(theirs), shown(&ours))
+        format!(
+            "PodSecurity in this file enforces {}, but k3s-harden's value is {}",
+            shown(theirs),
+            shown(&ours)
+        )
     })
 }

@@ -163,7 +163,7 @@ impl SysctlUnion {
                     let between =
                         users.boot.as_ref().and_then(|boot| boot.between(&key, local.name(), path.name()));
                     if let Some(other) = between {
-                        part = part.because(format!("{other}, which is read after it, counts from now on"));
+                        part = part.because(format!("{other} is read later, and now overrides it"));
                     }
                     self.parts.push(part);
                     lines.add(&shown);

@@ -194,7 +194,7 @@ impl<'a> CommandLineSources<'a> {
                 let message = if facts.help.contains(name) {
                     HELP.to_owned()
                 } else if facts.commands.contains(name) {
-                    format!("K3s runs its command {name}, and is no {role}")
+                    format!("K3s runs its command {name} instead of {role}")
                 } else {
                     format!("No help topic for '{name}'")
                 };

@@ -45,7 +45,7 @@ pub(super) fn host(reader: &OwnReader<'_>) -> Answer {
 pub(super) fn answers(reader: &OwnReader<'_>) -> Answer {
     match endpoint(reader) {
         Some((scheme, _)) if scheme != "sqlite" => {
-            Answer::Unknown("whether the datastore answers was not looked at".to_owned())
+            Answer::Unknown("not checked: whether the datastore answers".to_owned())
         }
         _ => Answer::Fine,
     }

@@ -128,7 +128,7 @@ pub(super) fn joins_itself(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
     if is_loopback || host == "localhost" {
         return Answer::Unknown(
-            "this is the machine itself, and whether a server answers there was not looked at".to_owned(),
+            "this is the address of this machine; not checked: whether a server answers there".to_owned(),
         );
     }
     Answer::Fine
@@ -139,7 +139,7 @@ pub(super) fn joins_without_token(reader: &OwnReader<'_>, rule: &OwnRule) -> Ans
     if !reader.token().is_empty() || reader.given("token-file").is_some() {
         return Answer::Fine;
     }
-    let detail = "there is no token with it: K3s ignores it, and starts a cluster of its own";
+    let detail = "no token is set: K3s ignores this key, and starts its own cluster";
     Answer::because(reader.given(rule.key()).unwrap_or_default(), detail)
 }
 
@@ -183,7 +183,7 @@ pub(super) fn vpn_auth(reader: &OwnReader<'_>) -> Result<Answer> {
         let reason = format!("VPN Error. Invalid control server URL for Tailscale: {reason}");
         return Ok(Answer::because("", reason));
     }
-    Ok(Answer::Unknown("whether tailscale comes up was not looked at".to_owned()))
+    Ok(Answer::Unknown("not checked: whether tailscale starts".to_owned()))
 }
 
 #[cfg(test)]

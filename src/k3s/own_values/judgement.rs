@@ -81,7 +81,7 @@ pub fn faults(node: &NodeConfig<'_>, config: &EffectiveConfig) -> Result<Vec<Own
             (Answer::Fine, _) => None,
             (Answer::Unknown(why), _) => Some(undecided(&reader, rule, &why)),
             (Answer::Wrong { .. }, RuleReach::Unknown) => {
-                let why = format!("whether K3s of {} refuses it is not known", node.minor());
+                let why = format!("unknown whether K3s of {} rejects the value", node.minor());
                 Some(undecided(&reader, rule, &why))
             }
             (Answer::Wrong { value, detail, ends }, _) => {

@@ -64,10 +64,10 @@ pub(super) fn listen_address(reader: &OwnReader<'_>, rule: &OwnRule) -> Result<A
     let Some(text) = reader.given(rule.key()) else { return Ok(Answer::Fine) };
     match text.parse::<IpAddr>() {
         Ok(address) if address.is_loopback() || address.is_unspecified() => Ok(Answer::Fine),
-        Ok(_) => Ok(Answer::Unknown("whether the machine has this address was not looked at".to_owned())),
+        Ok(_) => Ok(Answer::Unknown("not checked: whether this machine has the address".to_owned())),
         Err(_) if is_in_hosts(reader.node.root, text)? => Ok(Answer::Fine),
         Err(_) if may_be_found(text) => {
-            Ok(Answer::Unknown("whether the machine finds this name was not looked at".to_owned()))
+            Ok(Answer::Unknown("not checked: whether this machine resolves the name".to_owned()))
         }
         Err(_) => Ok(Answer::because(text, format!("lookup {text}"))),
     }
@@ -119,7 +119,7 @@ pub(super) fn interface(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
             Answer::because(text, detail)
         };
     }
-    Answer::Unknown("whether the machine has this interface was not looked at".to_owned())
+    Answer::Unknown("not checked: whether this machine has the interface".to_owned())
 }
 
 /// Blocks of addresses with commas between them.
@@ -194,7 +194,7 @@ pub(super) fn public_family(reader: &OwnReader<'_>, _: &OwnRule) -> Answer {
         None if blocks.iter().any(|(address, _)| address.is_ipv4()) => {
             Answer::because(first, "the machine's IPv4 address")
         }
-        None => Answer::Unknown("which address the machine has was not looked at".to_owned()),
+        None => Answer::Unknown("not checked: which addresses this machine has".to_owned()),
     }
 }
 
@@ -221,7 +221,7 @@ pub(super) fn block_families(reader: &OwnReader<'_>, _: &OwnRule) -> Answer {
     if cluster[0] != service[0] || is_dual(&cluster) != is_dual(&service) {
         let unset_v6 = !decided && is_dual(&cluster) == is_dual(&service);
         if unset_v6 {
-            return Answer::Unknown("which address the machine has was not looked at".to_owned());
+            return Answer::Unknown("not checked: which addresses this machine has".to_owned());
         }
         let shown = |key: &str| format!("[{}]", reader.parts(key).join(" "));
         let detail =

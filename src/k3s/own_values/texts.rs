@@ -103,5 +103,5 @@ pub(super) fn node_name(reader: &OwnReader<'_>, rule: &OwnRule) -> Answer {
     if names::is_subdomain(&text.to_ascii_lowercase()) {
         return Answer::Fine;
     }
-    Answer::because(text, "no Node can have this name, and the kubelet does not register it")
+    Answer::because(text, "this is not a valid Node name: the kubelet does not register the node")
 }

@@ -124,7 +124,7 @@ impl NodeService {
             service.written = None;
             let names: Vec<String> = others.iter().map(|other| other.path.to_string()).collect();
             let reason =
-                format!("{} starts K3s as {role}, too: which of them does is not known", names.join(", "));
+                format!("{} also starts K3s as {role}: unknown which service runs", names.join(", "));
             service.not_understood.push(NotUnderstood::new(file_of(&first.path), reason));
         }
         service

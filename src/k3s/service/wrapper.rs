@@ -70,7 +70,7 @@ pub(super) fn understand(program: &str, words: &[String]) -> WrappedCommand {
             "env" => command.unwrap_env(&words),
             "sh" | "bash" | "dash" | "ash" | "ksh" => command.unwrap_shell(&words),
             "busybox" => Ok(words.clone()),
-            _ => Err(format!("{program} is between the service and K3s, and may change its command line")),
+            _ => Err(format!("the service starts K3s through {program}, which may change its command line")),
         };
         let mut inner = match inner {
             Ok(inner) => inner.into_iter(),

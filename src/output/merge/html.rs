@@ -7,7 +7,7 @@ use tera::Context;
 
 use super::{change_lists, change_words, counted, number_words};
 use crate::document::page;
-use crate::output::verify::{html_text, is_finding, page_parts, shares, status_words};
+use crate::output::verify::{html_text, is_finding, page_parts, remedy_line, shares, status_words};
 use crate::report::{MergeTrend, MergedControl, MergedNode, MergedReport, NodeGroup, Verdict};
 use crate::verify::{Status, StatusCounts};
 
@@ -102,6 +102,7 @@ fn tiles(merged: &MergedReport) -> Vec<Value> {
             "status": status.name(),
             "nodes": merged.nodes_with(status),
             "word": format!("nodes with {}", status_words(status)),
+            "first": first_group(merged, status),
         })
     };
     let is_quiet = |group: &&NodeGroup| {
@@ -110,6 +111,11 @@ fn tiles(merged: &MergedReport) -> Vec<Value> {
     let quiet: usize = merged.groups.iter().filter(is_quiet).map(|group| group.nodes.len()).sum();
     let pass = json!({"status": Status::Pass.name(), "nodes": quiet, "word": "nodes with none of these"});
     vec![of(Status::Fail), of(Status::Warn), of(Status::Unknown), pass]
+}
+
+/// Returns the number of the first group that has a status without a waiver.
+fn first_group(merged: &MergedReport, status: Status) -> Option<usize> {
+    merged.groups.iter().position(|group| group.open(status) > 0).map(|index| index + 1)
 }
 
 fn lists(merged: &MergedReport) -> Vec<Value> {
@@ -317,6 +323,8 @@ fn control(merged: &MergedReport, index: usize, control: &MergedControl) -> Valu
         "status": worst.name(),
         "worst": status_words(worst),
         "todo": is_open(&control.open),
+        // A control that every node meets needs no remedy.
+        "remedy": control.remedy.trim_end().lines().filter(|_| is_open(&control.open)).map(remedy_line).collect::<Vec<_>>(),
         "counts": counts(|status| control.open.get(status), control.counts.waived),
         "seen": seen.chain(left_out).collect::<Vec<_>>(),
         "groups": groups.join("; "),

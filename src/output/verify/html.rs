@@ -150,12 +150,12 @@ fn control(verdict: &ControlVerdict) -> Value {
         "because": matches!(verdict.status, Status::NotApplicable | Status::Unknown),
         "evidence": distinct_evidence(verdict).map(evidence).collect::<Vec<_>>(),
         // A control that is met needs no remedy.
-        "remedy": verdict.remedy.trim_end().lines().filter(|_| verdict.status != Status::Pass).map(remedy).collect::<Vec<_>>(),
+        "remedy": verdict.remedy.trim_end().lines().filter(|_| verdict.status != Status::Pass).map(remedy_line).collect::<Vec<_>>(),
     })
 }
 
 /// Returns a line of a remedy: its parts, and which of them are between backticks, so that they can be copied.
-fn remedy(line: &str) -> Vec<Value> {
+pub(in crate::output) fn remedy_line(line: &str) -> Vec<Value> {
     let parts = line.split('`').enumerate().filter(|(_, part)| !part.is_empty());
     parts.map(|(index, part)| json!({"text": part, "is_code": index % 2 == 1})).collect()
 }

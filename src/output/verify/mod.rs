@@ -15,7 +15,7 @@ use super::ReportOrigin;
 use crate::verify::{ControlVerdict, Evidence, Status, VerifyReport};
 
 pub use html::html;
-pub(super) use html::{html_text, page_parts, shares};
+pub(super) use html::{html_text, page_parts, remedy_line, shares};
 pub use json::verify_json;
 pub use junit::junit;
 pub use kube_bench::kube_bench_json;

@@ -66,13 +66,13 @@ pub(super) fn check_anonymous(facts: &NodeFacts<'_>, about: Option<&str>) -> Res
         evidence.push(Evidence { text, place: Some(Place { file: file.path, position }) });
         evidence.extend(flag.evidence);
         let actual =
-            if flag.outcome == RuleOutcome::Met { "the flag lets none in" } else { "all are let in" };
+            if flag.outcome == RuleOutcome::Met { "the flag allows none" } else { "all are allowed" };
         return Ok(RuleResult::met(flag.outcome == RuleOutcome::Met, expected, actual, evidence));
     };
     let actual = match (anonymous.enabled, anonymous.paths.as_slice()) {
-        (false, _) => "none are let in".to_owned(),
-        (true, []) => "all are let in".to_owned(),
-        (true, paths) => format!("let in to {}", paths.join(", ")),
+        (false, _) => "none are allowed".to_owned(),
+        (true, []) => "all are allowed".to_owned(),
+        (true, paths) => format!("allowed for {}", paths.join(", ")),
     };
     let place = Some(Place { file: file.path, position: Some(anonymous.position) });
     evidence.push(Evidence { text: format!("anonymous requests: {actual}"), place });

@@ -184,7 +184,8 @@ pub(in crate::verify) fn check(facts: &NodeFacts<'_>, rule: &FileRule) -> Result
     }
     let shown: Vec<_> = if wrong.is_empty() { found.iter().collect() } else { wrong.clone() };
     let describe = |found_mode: &FileMode, owner: &Owner| {
-        let owner = if *owner == facts.owner { "root's".to_owned() } else { format!("owned by {owner}") };
+        let owner =
+            if *owner == facts.owner { "owned by root".to_owned() } else { format!("owned by {owner}") };
         match (mode, &rule.owner) {
             (Some(_), None) => found_mode.to_string(),
             (None, _) => owner,
@@ -282,7 +283,7 @@ impl PathMatches {
         }
         let links = if root.is_directory(path) { Some(links) } else { links.checked_sub(1) };
         let Some(links) = links else {
-            let message = format!("{path} leads on by more than {MAX_LINKS} symlinks");
+            let message = format!("{path} leads through more than {MAX_LINKS} symlinks");
             self.unread = Some(Error::new(ErrorKind::Failed, message));
             return Ok(());
         };

@@ -276,7 +276,7 @@ pub(super) fn config_file(
         Error::new(ErrorKind::BadInput, message).at(Place { file: path.to_string(), position })
     };
     let bytes = facts.node.root.read(&path)?;
-    let bytes = bytes.ok_or_else(|| refused(format!("{path}, which is to be read, is not there"), None))?;
+    let bytes = bytes.ok_or_else(|| refused(format!("{path} does not exist"), None))?;
     let given = flags.flags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let given = component_flags::settings(component, facts.node.minor(), given);
     let fields = ComponentFields::read(&bytes, facts.node.minor(), &given);

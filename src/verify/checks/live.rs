@@ -16,7 +16,7 @@ pub(super) fn cluster_or_review<'f>(
     expected: &str,
 ) -> Result<std::result::Result<&'f Cluster, RuleResult>> {
     Ok(facts.live_cluster()?.ok_or_else(|| {
-        let evidence = vec![Evidence::without_place("only the cluster tells, and it was not asked (--live)")];
+        let evidence = vec![Evidence::without_place("needs cluster access: rerun with --live")];
         RuleResult::review(expected, String::new(), evidence)
     }))
 }

@@ -55,9 +55,9 @@ pub(super) fn check_default(facts: &NodeFacts<'_>, _: Option<&str>) -> Result<Ru
     let kinds: Vec<&str> = WORKLOADS.iter().map(|(_, word)| *word).collect();
     let evidence = vec![Evidence::without_place(format!("looked for in default: {}", kinds.join(", ")))];
     let actual = if found.is_empty() {
-        "nothing else is".to_owned()
+        "nothing else found".to_owned()
     } else {
-        format!("so are {}", list_names(&found))
+        format!("also found: {}", list_names(&found))
     };
     Ok(RuleResult::met(found.is_empty(), expected, actual, evidence))
 }

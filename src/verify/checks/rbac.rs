@@ -246,7 +246,7 @@ fn check_permission(facts: &NodeFacts<'_>, about: &str) -> Result<RuleResult> {
         return Err(Error::new(ErrorKind::BadInput, format!("no check of roles is about {about:?}")));
     }
     let words: Vec<&str> = permissions.iter().map(|permission| permission.words.as_str()).collect();
-    let expected = format!("few {}: look at every role and binding", words.join(" or "));
+    let expected = format!("few subjects {}: review every role and binding", words.join(" or "));
     let cluster = match cluster_or_review(facts, &expected)? {
         Ok(cluster) => cluster,
         Err(result) => return Ok(result),
@@ -276,12 +276,12 @@ fn review_grants(expected: &str, words: &str, grants: &[&RoleGrant<'_>]) -> Rule
     let mut evidence: Vec<Evidence> =
         others.iter().map(|grant| Evidence::without_place(grant.describe())).collect();
     evidence.push(Evidence::without_place(if names.is_empty() {
-        format!("none of Kubernetes' and K3s's own subjects {words}")
+        format!("no built-in subject of Kubernetes or K3s {words}")
     } else {
-        format!("by default of Kubernetes and K3s, these {words}: {}", list_names(&names))
+        format!("built-in subjects of Kubernetes and K3s that {words}: {}", list_names(&names))
     }));
     if others.is_empty() {
-        return RuleResult::met(true, expected, "only Kubernetes' and K3s's own subjects do", evidence);
+        return RuleResult::met(true, expected, "only built-in subjects", evidence);
     }
     let mut others: Vec<String> = others
         .iter()
@@ -289,11 +289,11 @@ fn review_grants(expected: &str, words: &str, grants: &[&RoleGrant<'_>]) -> Rule
         .collect();
     others.sort();
     others.dedup();
-    RuleResult::review(expected, format!("so do {}", list_names(&others)), evidence)
+    RuleResult::review(expected, format!("not only built-in subjects: {}", list_names(&others)), evidence)
 }
 
 fn check_cluster_admin(facts: &NodeFacts<'_>) -> Result<RuleResult> {
-    let expected = "cluster-admin is only bound where it is needed: look at every binding to it";
+    let expected = "cluster-admin is bound only where it is needed: review every binding to it";
     let cluster = match cluster_or_review(facts, expected)? {
         Ok(cluster) => cluster,
         Err(result) => return Ok(result),
@@ -318,7 +318,7 @@ fn check_system_masters(facts: &NodeFacts<'_>) -> Result<RuleResult> {
     let roles = ClusterRoles::from_cluster(cluster)?;
     let grants = roles.grants().into_iter().filter(|grant| text(grant.subject, "/name") == MASTERS);
     let evidence: Vec<Evidence> = grants.map(|grant| Evidence::without_place(grant.describe())).collect();
-    Ok(RuleResult::review(expected, "who is in a group is not known to the cluster".to_owned(), evidence))
+    Ok(RuleResult::review(expected, "the cluster does not know who is in a group".to_owned(), evidence))
 }
 
 fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
@@ -348,19 +348,19 @@ fn check_wildcards(facts: &NodeFacts<'_>) -> Result<RuleResult> {
         if is_own {
             own.push(full.as_str());
         } else {
-            evidence.push(Evidence::without_place(format!("{kind} {full} has *")));
+            evidence.push(Evidence::without_place(format!("{kind} {full} uses *")));
             others.push(format!("{kind} {full}"));
         }
     }
     evidence.push(Evidence::without_place(format!(
-        "of {} roles, these built-in ones have it: {}",
+        "{} roles; built-in roles that use *: {}",
         roles.roles.len(),
         if own.is_empty() { "none".to_owned() } else { list_names(&own) }
     )));
     let actual = if others.is_empty() {
-        "only built-in roles have it".to_owned()
+        "only built-in roles".to_owned()
     } else {
-        format!("so have {}", list_names(&others))
+        format!("not only built-in roles: {}", list_names(&others))
     };
     Ok(RuleResult::met(others.is_empty(), expected, actual, evidence))
 }

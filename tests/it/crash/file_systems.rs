@@ -14,7 +14,7 @@ const IMAGE: &str = "/image";
 /// Shortens the history at once.
 const SHORT: [&str; 2] = ["--set", "history_runs=1"];
 /// Said once a run where a promise is weaker.
-const WEAKER: &str = "promises less than others: ";
+const WEAKER: &str = "lacks a guarantee: ";
 
 /// Makes the layers of an overlay; what is baked lies in /layers/lower.
 const LAYERS: &str = "mkdir /layers; mount -t tmpfs tmpfs /layers; mkdir /layers/lower";

@@ -56,7 +56,7 @@ const ERRORS: [&str; 41] = [
     "524",
 ];
 /// Said once a run where a promise is weaker.
-const WEAKER: &str = "promises less than others: ";
+const WEAKER: &str = "lacks a guarantee: ";
 
 /// Tells whether an answer is one that says something else of the node than is true, so that a run goes by it.
 fn is_a_lie(call: &Call, error: &str) -> bool {

@@ -6,6 +6,7 @@
 mod commands;
 mod links;
 mod pages;
+mod picture;
 mod transcripts;
 mod whole;
 

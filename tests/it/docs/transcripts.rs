@@ -27,12 +27,12 @@ exec "$BINARY" --owner "$OWNER" "$@"
 "#;
 
 /// The machine of a page: what every machine has, a folder to work in, and the programs.
-struct Machine {
+pub(super) struct Machine {
     folder: tempfile::TempDir,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for path in ["root/etc/sysctl.d", "root/usr/local/bin", "root/var/lib", "root/var/log", "work", "bin"]
         {
@@ -52,7 +52,7 @@ impl Machine {
     }
 
     /// Runs a line, and returns what a terminal would show.
-    fn run(&self, line: &str) -> Vec<String> {
+    pub(super) fn run(&self, line: &str) -> Vec<String> {
         let bin = self.folder.path().join("bin");
         let output = Command::new("sh")
             .args(["-c", &format!("exec 2>&1\n{line}")])
@@ -70,6 +70,7 @@ impl Machine {
         assert!(code.is_some_and(|code| ![126, 127].contains(&code)), "{line}: {code:?}");
         let root = self.root().to_str().unwrap().to_owned();
         let text = String::from_utf8(output.stdout).unwrap();
+        let text = text.replace(&format!(" --root {root}"), "");
         let text = text.replace(&format!("{root}/"), "/").replace(&root, "/");
         let text = text.replace(&format!(" owner {}", owner()), " owner 0:0");
         timeless(&text).lines().map(str::to_owned).collect()

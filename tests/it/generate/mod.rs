@@ -186,17 +186,17 @@ fn what_cannot_be_generated_is_said() {
         (
             ["docs"].as_slice(),
             64,
-            "error: these are 19 files, which need a place\n help: name a directory for them: --out DIR\n",
+            "error: 19 files cannot be written to stdout\n help: name a directory: --out DIR\n",
         ),
         (
             &["schema"],
             64,
-            "error: these are 13 files, which need a place\n help: name a schema, or name a directory for them: --out DIR\n",
+            "error: 13 files cannot be written to stdout\n help: name a schema, or name a directory: --out DIR\n",
         ),
         (
             &["completions"],
             64,
-            "error: these are 3 files, which need a place\n help: name a shell (bash, zsh, fish), or name a directory for them: --out DIR\n",
+            "error: 3 files cannot be written to stdout\n help: name a shell (bash, zsh, fish), or name a directory: --out DIR\n",
         ),
         (&["man", "aply"], 64, "error: there is no manual page \"aply\"\n help: did you mean apply?\n"),
         (&["schema", "verfy"], 64, "error: there is no schema \"verfy\"\n help: did you mean verify?\n"),

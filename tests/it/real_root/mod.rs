@@ -649,7 +649,7 @@ fn without_the_program_that_labels_the_command_is_said() {
     tools::need(&["setfattr", "getfattr"]);
     node.prepare(SELINUX);
     node.prepare("rm /usr/sbin/restorecon");
-    let run = node.apply(&[]).expect(0).says("SELinux is on and there is no restorecon here");
+    let run = node.apply(&[]).expect(0).says("SELinux is enabled, but restorecon is not installed");
     run.says(&format!(" {DROP_IN}"));
     // A program that fails is no reason to fail.
     node.run(["k3s-harden", "rollback"]).expect(0);

@@ -156,7 +156,7 @@ fn whoever_removes_a_part_takes_it_back() {
     // A line that nobody can read is no reason to say nothing.
     fs::write(node.path().join(PSA), psa.replace("# Taken over: {", "# Taken over: [")).unwrap();
     let said = apply(&node, &[]);
-    assert!(said.contains("what was taken over earlier: it is left out"), "{said}");
+    assert!(said.contains("what an earlier run took over: it is left out"), "{said}");
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Shell<'_> {
                 }
                 None => {
                     self.changes += 1;
-                    self.unread(line, "a variable whose name the script makes up", follow);
+                    self.unread(line, "a variable whose name the script computes", follow);
                 }
             }
         }

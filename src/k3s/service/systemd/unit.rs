@@ -128,7 +128,7 @@ impl ServiceUnit {
             [_, second, ..] if !is_oneshot => refuse(
                 second.place.clone(),
                 "the unit has more than one ExecStart=: systemd refuses it",
-                "write an empty ExecStart= in front of it, which takes the others back",
+                "write an empty ExecStart= before it, which resets the list",
             ),
             _ if is_oneshot && self.restarts => refuse(
                 file_of(&self.fragment),

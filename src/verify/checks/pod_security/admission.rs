@@ -90,12 +90,12 @@ pub(super) fn check(
     let mut evidence = configured.evidence.clone();
     if pods.about == ROOT && configured.enforced.version(server) >= ROOT_IN_USER_NAMESPACES {
         evidence.push(Evidence::without_place(
-            "since 1.35 every level admits root in a user namespace of the pod's own (hostUsers: false), who is nobody outside of it",
+            "since 1.35 every level admits root in the pod's own user namespace (hostUsers: false); outside of it, this user is nobody",
         ));
     }
     let namespaces = labelled_namespaces(facts)?;
     if facts.started && facts.cluster.is_none() {
-        let text = "labels of the cluster's namespaces, which count more, were not looked at (--live)";
+        let text = "namespace labels of the cluster override this, and were not checked (rerun with --live)";
         evidence.push(Evidence::without_place(text));
     }
     for LabelledNamespace { name: namespace, object, place } in namespaces {

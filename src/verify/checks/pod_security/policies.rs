@@ -19,7 +19,7 @@ use crate::verify::rule_result::RuleResult;
 
 /// Checks the policies of the running cluster, or of the manifests before K3s first starts.
 pub(super) fn check(facts: &NodeFacts<'_>, pods: &PodSecurityCheck) -> Result<RuleResult> {
-    let expected = format!("a PodSecurityPolicy keeps pods {} out, and nobody goes round it", pods.words);
+    let expected = format!("a PodSecurityPolicy keeps pods {} out, and nobody can bypass it", pods.words);
     if let Some(cluster) = facts.live_cluster()? {
         let policies: Vec<(&Value, Option<Place>)> =
             cluster.list(ObjectKind::PodSecurityPolicy)?.iter().map(|policy| (policy, None)).collect();
