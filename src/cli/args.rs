@@ -485,8 +485,8 @@ fn seconds(text: &str) -> std::result::Result<u32, String> {
 /// Warns of unknown variables with our prefix: a misspelt one is a flag that is silently not set.
 ///
 /// # Errors
-/// If one is a misspelt [`ROOT_VARIABLE`]: the run would be about this machine instead of an image.
-pub(super) fn check_variables() -> Result<()> {
+/// If one is a misspelt [`ROOT_VARIABLE`] and the verb is about a node: it would be about this machine instead of an image.
+pub(super) fn check_variables(verb: &CliVerb) -> Result<()> {
     let ours = |name: &std::ffi::OsString| name.to_str()?.strip_prefix(PREFIX).map(str::to_owned);
     let set: Vec<String> = std::env::vars_os().filter_map(|(name, _)| ours(&name)).collect();
     if set.is_empty() {
@@ -495,11 +495,12 @@ pub(super) fn check_variables() -> Result<()> {
     let mut known = vec![SET_VARIABLE.to_owned()];
     add_variables(&Cli::command(), &mut known);
     let known: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
+    let is_about_a_node = !matches!(verb, CliVerb::Generate(_) | CliVerb::Report(_));
     for name in set.iter().filter(|name| !known.contains(&name.as_str())) {
         let meant = nearest(name, &known);
         let unknown = format!("unknown environment variable {PREFIX}{name}");
         match meant.map(|known| (known, format!("did you mean {PREFIX}{known}?"))) {
-            Some((known, hint)) if ROOT_VARIABLE.ends_with(known) => {
+            Some((known, hint)) if is_about_a_node && ROOT_VARIABLE.strip_prefix(PREFIX) == Some(known) => {
                 return Err(usage_error(unknown).hint(hint));
             }
             Some((_, hint)) => warn!("{unknown}: {hint}"),

@@ -22,7 +22,7 @@ use crate::verify::{
 /// has none.
 ///
 /// # Errors
-/// If the user wants conflicts to end the run: such a value is one, and only the user can resolve it.
+/// If the user wants conflicts to end the run and a control fails: only the user can resolve that.
 pub(super) fn warnings(
     context: &Context<'_>,
     served: &BTreeSet<ControlId>,
@@ -45,7 +45,8 @@ pub(super) fn warnings(
     waivers::apply(&mut report, &context.waivers, Date::from_time(&host::now())?);
     let ours = facts.drop_in().file;
     let kept = kept_values(&report, &ours);
-    if let (OnConflict::Fail, Some(first)) = (context.target.drop_in_merge.on_conflict, kept.first()) {
+    let failing = kept.iter().find(|kept| kept.status == Status::Fail);
+    if let (OnConflict::Fail, Some(first)) = (context.target.drop_in_merge.on_conflict, failing) {
         return Err(Error::new(ErrorKind::Failed, format!("{}; {}", first.text, first.fails))
             .at(first.place.clone())
             .hint(first.remedy.clone())
@@ -57,6 +58,8 @@ pub(super) fn warnings(
 /// A value of the user's with which a control does not hold.
 struct KeptValue {
     place: Place,
+    /// The status that the control will have.
+    status: Status,
     /// The value.
     text: String,
     /// The control, and what it expects.
@@ -98,7 +101,7 @@ fn kept_values(report: &VerifyReport, ours: &str) -> Vec<KeptValue> {
         let ControlVerdict { id, title, expected, remedy, .. } = verdict;
         let remedy = remedy.lines().next().unwrap_or_default().to_owned();
         let fails = format!("{id} ({title}) will {}: expected: {expected}", verdict.status.name());
-        Some(KeptValue { place: place.clone()?, text: text.clone(), fails, remedy })
+        Some(KeptValue { place: place.clone()?, status: verdict.status, text: text.clone(), fails, remedy })
     };
     verdicts.filter_map(kept).collect()
 }

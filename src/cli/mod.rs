@@ -80,8 +80,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     accounts::clear_umask();
     Signals::survive_size_limit();
     let mut ui = Ui::new(&cli.global);
-    args::check_variables().and_then(|()| cli.check()).and_then(|()| dispatch(&cli, &mut ui)).unwrap_or_else(
-        |error| {
+    args::check_variables(&cli.verb)
+        .and_then(|()| cli.check())
+        .and_then(|()| dispatch(&cli, &mut ui))
+        .unwrap_or_else(|error| {
             let needs_root = error.kind() == ErrorKind::NotPermitted
                 && error.hints().is_empty()
                 && accounts::own().uid != Owner::ROOT.uid;
@@ -89,8 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             let error = error.map_hints(|hint| commands::with_commands(&cli.global.root, hint));
             ui.error(&error);
             error.kind().exit_code()
-        },
-    )
+        })
 }
 
 /// Runs the verb. Those that are about a profile get the finished request of the run.

@@ -65,6 +65,17 @@ pub struct KeyedPair {
     pub controller: Vec<String>,
 }
 
+/// The folder in which a component looks for a certificate and its key where no argument names them; it makes both if both
+/// are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairFolder {
+    /// The argument that names the certificate.
+    pub certificate: String,
+    /// The name of the files, without their endings `.crt` and `.key`.
+    pub pair: String,
+}
+
 /// The arguments of a component that name files.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -73,9 +84,8 @@ pub struct ArgumentFiles {
     pub files: BTreeMap<String, FileContent>,
     /// Certificates with their keys.
     pub pairs: Vec<KeyedPair>,
-    /// The arguments that name a folder for certificates which the component makes itself, and the pair that it makes
-    /// where none is named, by its certificate.
-    pub folders: BTreeMap<String, String>,
+    /// The arguments that name a folder for a certificate and its key.
+    pub folders: BTreeMap<String, PairFolder>,
     /// The arguments whose items are the files of a certificate and its key.
     pub keyed: Vec<String>,
     /// The arguments whose file nobody opens where another argument is set.

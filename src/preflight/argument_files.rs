@@ -4,9 +4,10 @@
 
 use super::Finding;
 use super::apiserver::{FileAt, look};
+use super::made_folder::FolderObstacle;
 use crate::error::{Place, Result};
 use crate::k3s::{NodeConfig, arguments};
-use crate::kubernetes::argument_files::{self, ArgumentFiles, FileContent, KeyedPair};
+use crate::kubernetes::argument_files::{self, ArgumentFiles, FileContent, KeyedPair, PairFolder};
 use crate::kubernetes::certificates;
 use crate::kubernetes::kubeconfig::ReferredFile;
 use crate::kubernetes::settings::{ComponentSettings, TypedValue};
@@ -110,10 +111,10 @@ impl<'a> Component<'a> {
         for pair in files.pairs.iter().filter(|pair| self.reads_pair(pair)) {
             findings.extend(self.pair(files, pair)?);
         }
-        for (flag, certificate) in &files.folders {
-            let pair = files.pairs.iter().find(|pair| pair.certificate == *certificate);
+        for (flag, folder) in &files.folders {
+            let pair = files.pairs.iter().find(|pair| pair.certificate == folder.certificate);
             if let Some(pair) = pair.filter(|pair| self.has_port(pair)) {
-                findings.extend(self.folder(flag, pair)?);
+                findings.extend(self.folder(flag, folder, pair)?);
             }
         }
         if !self.serves() {
@@ -173,18 +174,56 @@ impl<'a> Component<'a> {
         said.next().unwrap_or_else(|| listed.is_empty() || listed.iter().any(|item| item == "*"))
     }
 
-    /// Returns the finding for the folder of a certificate that the component makes: a file is there.
-    fn folder(&self, flag: &str, pair: &KeyedPair) -> Result<Option<Finding>> {
+    /// Returns the finding for the folder of a certificate and its key, as `MaybeDefaultWithSelfSignedCerts` reads it
+    /// (pkg/server/options/serving.go of k8s.io/apiserver): both files are taken, one is refused, and without them both are
+    /// made.
+    fn folder(&self, flag: &str, folder: &PairFolder, pair: &KeyedPair) -> Result<Option<Finding>> {
         let is_named = [&pair.certificate, &pair.key].iter().any(|name| !self.texts(name).is_empty());
         let (Some(place), Some(text)) = (self.place(flag), self.texts(flag).pop()) else { return Ok(None) };
-        let path = self.node.path(&text)?;
-        if is_named || !matches!(look(self.node, &path)?, FileAt::File(_)) {
+        if is_named {
             return Ok(None);
         }
-        let message = format!("{path}, which {}'s {flag} names, is no directory", self.name);
-        let finding = Finding::stops("argument-file-directory", message, "name a directory");
-        let says = format!("error creating self-signed certificates: mkdir {path}: not a directory");
-        Ok(Some(finding.says(says).at(place)))
+        let file = |ending| format!("{}/{}.{ending}", text.trim_end_matches('/'), folder.pair);
+        let (certificate, key) = (file("crt"), file("key"));
+        let finding = match (self.is_there(&certificate)?, self.is_there(&key)?) {
+            (true, true) => match (self.missing(flag, &certificate)?, self.missing(flag, &key)?) {
+                (None, None) => self.keyed((flag, &certificate), (flag, &key))?,
+                (one, other) => one.or(other),
+            },
+            (false, false) => self.cannot_make(flag, &text)?,
+            (has_certificate, _) => {
+                let (here, missing) = if has_certificate { (certificate, key) } else { (key, certificate) };
+                let message =
+                    format!("{}'s {flag} holds {here}, but not {missing}, which belongs to it", self.name);
+                let finding = Finding::stops(CONTENT, message, "add the other file, or remove this one");
+                Some(
+                    finding.says(format!(
+                        "error reading {missing}, certificate and key must be supplied as a pair"
+                    )),
+                )
+            }
+        };
+        Ok(finding.map(|finding| finding.at(place)))
+    }
+
+    /// Returns the finding for a folder that the component cannot make.
+    fn cannot_make(&self, flag: &str, text: &str) -> Result<Option<Finding>> {
+        let path = self.node.path(text)?;
+        let obstacle = FolderObstacle::find(self.node.root, &path)?;
+        Ok(obstacle.map(|FolderObstacle { part, reason }| {
+            let message = if part == path {
+                format!("{path}, which {}'s {flag} names, is no directory", self.name)
+            } else {
+                format!("{path}, which {}'s {flag} names, cannot be created in {part}", self.name)
+            };
+            let says = format!("error creating self-signed certificates: mkdir {part}: {reason}");
+            Finding::stops("argument-file-directory", message, "name a directory").says(says)
+        }))
+    }
+
+    /// Tells whether a file, or anything else that can be opened, is there.
+    fn is_there(&self, text: &str) -> Result<bool> {
+        Ok(!matches!(look(self.node, &self.node.path(text)?)?, FileAt::Nothing))
     }
 
     /// Returns where the user sets an argument; none if K3s alone does, or nobody.

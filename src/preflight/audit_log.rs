@@ -6,19 +6,16 @@
 
 use super::Finding;
 use super::apiserver::ApiServer;
+use super::made_folder::{FolderObstacle, NO_DIRECTORY, NO_ENTRY};
 use crate::error::Result;
 use crate::k3s::data_directory;
 use crate::kubernetes::audit_log;
-use crate::node::{EntryKind, PathKind, RootedPath};
+use crate::node::{PathKind, RootedPath};
 use crate::version::Availability;
 
-/// Where nobody makes files and folders: file systems of the kernel, and devices.
-const PSEUDO: [&str; 3] = ["/proc", "/sys", "/dev/null"];
 /// Longest name of a file or folder, in bytes: the kernel's NAME_MAX.
 const MAX_NAME: usize = 255;
 
-const NO_ENTRY: &str = "no such file or directory";
-const NO_DIRECTORY: &str = "not a directory";
 const LOOP: &str = "too many levels of symbolic links";
 
 /// Why the API server cannot make the log.
@@ -140,26 +137,20 @@ impl<'a> AuditLogFile<'a> {
         LogObstacle::new(message, format!("open {}: {NO_ENTRY}", self.text), "name a path on a disk")
     }
 
-    /// Makes the folder as `os.MkdirAll` does: it goes through symlinks to folders, and replaces nothing.
+    /// Makes the folder.
     fn make(&self, folder: &RootedPath) -> Result<Option<LogObstacle>> {
-        let mut above = vec![folder.clone()];
-        above.extend(std::iter::successors(folder.parent(), RootedPath::parent));
-        for part in above.iter().rev().filter(|part| part.parent().is_some()) {
-            if PSEUDO.contains(&part.as_str()) {
-                let message =
-                    format!("the audit log would be {}, but no file can be created in {part}", self.path);
-                let says = format!("mkdir {}: {NO_ENTRY}", self.shown(folder));
-                return Ok(Some(LogObstacle::new(message, says, "name a path in a file system of a disk")));
-            }
-            let reason = match self.server.node.root.kind(part)? {
-                PathKind::Directory => continue,
-                PathKind::Absent if !self.is_symlink(part)? => return Ok(None),
-                PathKind::Absent | PathKind::Loop => "file exists",
-                PathKind::File | PathKind::Other | PathKind::BelowFile => NO_DIRECTORY,
-            };
-            return Ok(Some(self.no_directory(part, format!("mkdir {}: {reason}", self.shown(part)))));
-        }
-        Ok(None)
+        let Some(FolderObstacle { part, reason }) = FolderObstacle::find(self.server.node.root, folder)?
+        else {
+            return Ok(None);
+        };
+        Ok(Some(match reason {
+            NO_ENTRY => LogObstacle::new(
+                format!("the audit log would be {}, but no file can be created in {part}", self.path),
+                format!("mkdir {}: {reason}", self.shown(folder)),
+                "name a path in a file system of a disk",
+            ),
+            _ => self.no_directory(&part, format!("mkdir {}: {reason}", self.shown(&part))),
+        }))
     }
 
     fn no_directory(&self, path: &RootedPath, says: String) -> LogObstacle {
@@ -238,10 +229,6 @@ impl<'a> AuditLogFile<'a> {
         let node = self.server.node;
         let Ok(config) = &node.effective else { return Ok(false) };
         data_directory::makes_before_apiserver(node, config, folder)
-    }
-
-    fn is_symlink(&self, path: &RootedPath) -> Result<bool> {
-        Ok(self.server.node.root.entry(path)?.is_some_and(|entry| entry.kind == EntryKind::Symlink))
     }
 
     /// Returns a path as Go writes it: from the working directory on, if the text is relative.

@@ -28,6 +28,7 @@ mod kernel;
 mod kubelet;
 mod kubelet_arguments;
 mod kubelet_serving;
+mod made_folder;
 pub(crate) mod manifests;
 mod newer;
 mod options;

@@ -347,6 +347,30 @@ fn the_folder_of_a_certificate_is_no_file_where_k3s_names_no_certificate() {
     }
 }
 
+/// Both files are taken, one is refused, and without them the component makes both.
+#[test]
+fn the_folder_of_a_certificate_is_read_as_the_component_reads_it() {
+    let (certificate, key) =
+        (include_str!("component_values/cert.pem"), include_str!("component_values/key.pem"));
+    let scheduler = |ending: &str| format!("etc/tls/kube-scheduler.{ending}");
+    let (crt, pem) = (scheduler("crt"), scheduler("key"));
+    for (files, folder, code) in [
+        (vec![(crt.as_str(), certificate), (pem.as_str(), key)], "/etc/tls", ""),
+        (vec![(&crt, certificate), (&pem, certificate)], "/etc/tls", "argument-file-content"),
+        (vec![(&crt, certificate)], "/etc/tls/", "argument-file-content"),
+        (vec![(&pem, key)], "/etc/tls", "argument-file-content"),
+        (vec![("etc/tls/kube-controller-manager.crt", certificate)], "/etc/tls", ""),
+        (vec![("etc/tls", "")], "/etc/tls/new/deep", "argument-file-directory"),
+        (vec![], "/proc/tls", "argument-file-directory"),
+        (vec![], "/etc/tls/new/deep", ""),
+    ] {
+        let argument = format!("kube-scheduler-arg: [cert-dir={folder}]");
+        let (starts, codes) = preflight("1.29", &argument, &files);
+        let expected = (Value::Bool(code.is_empty()), code.to_owned());
+        assert_eq!((starts, codes.join(" ")), expected, "{folder} {files:?}");
+    }
+}
+
 #[test]
 fn a_kubeconfig_is_judged_wherever_a_component_makes_a_client_of_it() {
     let client = "apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:6444'}}]\ncontexts: [{name: a, context: {cluster: a}}]\ncurrent-context: a\n";

@@ -56,7 +56,11 @@ fn every_source_is_named_by_its_own_line() {
             node = node.file(name, text);
         }
         let named = place.trim_end_matches(":null");
-        let words: Vec<&str> = ["apply", "--on-conflict", "fail"].iter().chain(&VERSION).copied().collect();
+        let words: Vec<&str> = ["apply", "--on-conflict", "fail", "--set", "audit_log_maxage=5"]
+            .iter()
+            .chain(&VERSION)
+            .copied()
+            .collect();
         let refused = node.run(&words);
         assert_eq!(refused.code, 1, "{files:?}: {}", refused.stderr);
         assert!(refused.stderr.contains(&format!("error: {named}")), "{files:?}: {}", refused.stderr);

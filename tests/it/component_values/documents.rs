@@ -139,6 +139,14 @@ fn seeds(name: &str) -> Vec<Value> {
     text.split("\n---\n").map(|text| serde_yaml::from_str(text).unwrap()).collect()
 }
 
+/// The names of the components' own certificates and keys.
+const PAIRS: [&str; 4] = [
+    "kube-scheduler",
+    "kube-controller-manager",
+    "cloud-controller-manager",
+    "cloud-controller-manager-webhook",
+];
+
 /// Returns the files of the folder of samples that a text names.
 pub(super) fn samples_in(text: &str) -> BTreeMap<String, CaseFile> {
     let mut found = BTreeMap::new();
@@ -155,6 +163,19 @@ pub(super) fn samples_in(text: &str) -> BTreeMap<String, CaseFile> {
             "empty" => CaseFile::Text(String::new()),
             "garbage" => CaseFile::Text("{[ no: yaml\n\tat all".to_owned()),
             "folder" => CaseFile::Folder { dir: true },
+            // Folders of certificates with their keys: a pair, one of them, and two that do not belong together.
+            "pair" | "half" | "wrong" => {
+                for file in PAIRS {
+                    let path = |ending| format!("{SAMPLES}/{name}/{file}.{ending}");
+                    found.insert(path("crt"), CaseFile::Text(CERT.to_owned()));
+                    match name.as_str() {
+                        "pair" => found.insert(path("key"), CaseFile::Text(KEY.to_owned())),
+                        "wrong" => found.insert(path("key"), CaseFile::Text(CERT.to_owned())),
+                        _ => None,
+                    };
+                }
+                CaseFile::Folder { dir: true }
+            }
             "dangling" => CaseFile::Link { link: format!("{SAMPLES}/nowhere") },
             "kubeconfig" => CaseFile::Text(sample("kubeconfig")),
             _ => match name.strip_suffix(".yaml") {

@@ -11,10 +11,11 @@ use super::node::Case;
 use super::pools;
 use crate::support::random::Random;
 
-/// Arguments that are not tried, and why.
-const SKIPPED: [(&str, &str); 10] = [
+/// Arguments that are not tried, of all components or of one, and why.
+const SKIPPED: [(&str, &str); 11] = [
     ("help", "the component prints its help and ends"),
     ("node-cidr-mask-size", "the controller of nodes' addresses refuses it, which the judge does not start"),
+    ("kube-controller-manager:cluster-cidr", "the same refuses two of one family"),
     ("node-cidr-mask-size-ipv4", "the same"),
     ("node-cidr-mask-size-ipv6", "the same"),
     (
@@ -45,7 +46,9 @@ fn arguments(minor: KubernetesMinor) -> Vec<Argument> {
     let mut found = Vec::new();
     for (component, flags) in component_flags::all() {
         for (name, flag) in flags {
-            if flag.is_of(minor) && !flag.k3s && !SKIPPED.iter().any(|(skipped, _)| skipped == name) {
+            let whole = format!("{component}:{name}");
+            let is_skipped = SKIPPED.iter().any(|(skipped, _)| skipped == name || *skipped == whole);
+            if flag.is_of(minor) && !flag.k3s && !is_skipped {
                 let kind = format!("{:?}", flag.kind).to_lowercase();
                 found.push(Argument { component: key(component), name, kind });
             }
