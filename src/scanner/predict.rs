@@ -252,7 +252,10 @@ fn defects(
             in_journal && value.is_some_and(|value| value.ends_with('"')),
             "the quote that closes the line counts as part of its last value",
         ),
-        (in_journal && result.text.lines().any(repeats_flag), "the first of several values of a flag counts"),
+        (
+            in_journal && result.text.lines().any(repeats_flag),
+            "if a flag is given several times, the first counts",
+        ),
         (
             item.has_unknown_comparison() && !result.met && value.is_some(),
             "no value can pass that comparison",

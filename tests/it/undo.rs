@@ -228,7 +228,7 @@ fn a_number_that_is_no_run_is_a_mistake() {
     ");
     insta::assert_snapshot!(all(&node.run(&["rollback", "1"])), @"
     error: run 1 is already rolled back
-     help: k3s-harden history shows by which run; roll back that run by its number
+     help: `k3s-harden history --root ROOT` shows by which run; roll back that run by its number
     [exit 64]
     ");
 }
