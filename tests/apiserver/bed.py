@@ -382,7 +382,8 @@ def prove_secrets(bed, admin, provider):
 
 
 def prove_secretbox(bed, admin):
-    """The setting encryption_provider, on a cluster that has not started."""
+    """The setting encryption_provider, on a cluster that has not started: nobody can read what another key encrypted."""
+    admission.empty_database(bed, bed.start_kine)
     bed.harden("--set", "encryption_provider=secretbox")
     provider = bed.encryption_provider()
     proof("K3s is told to use secretbox", provider == "secretbox", provider)
@@ -392,6 +393,7 @@ def prove_secretbox(bed, admin):
     if proof("it is ready with secretbox", ready, "" if ready else message(said)):
         prove_secrets(bed, admin, "secretbox")
     bed.stop()
+    admission.empty_database(bed, bed.start_kine)
 
 
 def prove_audit(bed):

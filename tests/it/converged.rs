@@ -14,9 +14,9 @@ use crate::support::{Node, owner, tools};
 /// `cargo test --test it converged -- --include-ignored`, write the number that it prints here, and say in the commit
 /// what the run does with it. A change that needs less lowers them.
 const BOUNDS: [(&str, &str, &str, usize, usize); 3] = [
-    ("server", "1.33", "cis", 259, 75),
-    ("server", "1.24", "cis,strict", 245, 71),
-    ("agent", "1.33", "cis", 147, 56),
+    ("server", "1.33", "cis", 260, 76),
+    ("server", "1.24", "cis,strict", 246, 72),
+    ("agent", "1.33", "cis", 148, 57),
 ];
 
 const MEMORY: [&str; 6] = ["brk", "madvise", "mmap", "mprotect", "mremap", "munmap"];
