@@ -22,8 +22,8 @@ use crate::verify;
 /// The variable that holds settings, several separated by semicolons or line breaks.
 pub(super) const SET_VARIABLE: &str = "K3S_HARDEN_SET";
 const PREFIX: &str = "K3S_HARDEN_";
-/// The variable that says which node a run is about.
-const ROOT_VARIABLE: &str = "K3S_HARDEN_ROOT";
+/// The variable that says which node a run is about, without the prefix.
+const ROOT: &str = "ROOT";
 /// The headings of the flags that every verb accepts.
 const NODE: &str = "Node";
 const PROFILE: &str = "Profile and settings";
@@ -84,7 +84,7 @@ impl Cli {
 #[derive(Debug, Clone, Args)]
 pub(super) struct GlobalArguments {
     /// Root filesystem to work on, such as a mounted image
-    #[arg(long, global = true, help_heading = NODE, value_name = "DIR", default_value = "/", env = ROOT_VARIABLE)]
+    #[arg(long, global = true, help_heading = NODE, value_name = "DIR", default_value = "/", env = "K3S_HARDEN_ROOT")]
     pub(super) root: PathBuf,
     /// K3s version, such as v1.33.4+k3s1 or 1.33
     ///
@@ -144,7 +144,7 @@ pub(super) struct GlobalArguments {
     /// Show what is read and decided; -vv shows everything
     ///
     /// With --version: show what the binary is built from, and what it supports.
-    #[arg(short, long, global = true, help_heading = OUTPUT, action = ArgAction::Count, env = "K3S_HARDEN_VERBOSE")]
+    #[arg(short, long, global = true, help_heading = OUTPUT, action = ArgAction::Count, value_parser = verbosity, env = "K3S_HARDEN_VERBOSE")]
     pub(super) verbose: u8,
     /// Show errors only
     #[arg(short, long, global = true, help_heading = OUTPUT, conflicts_with = "verbose", value_parser = switch, env = "K3S_HARDEN_QUIET")]
@@ -473,6 +473,10 @@ fn switch(text: &str) -> std::result::Result<bool, String> {
     }
 }
 
+fn verbosity(text: &str) -> std::result::Result<u8, String> {
+    if text.is_empty() { Ok(0) } else { text.parse().map_err(|_| "write 0, 1 or 2".to_owned()) }
+}
+
 fn run_number(text: &str) -> std::result::Result<u32, String> {
     let hint = "write a number that `k3s-harden history` shows; without one, the newest run is undone";
     text.parse().map_err(|_| hint.to_owned())
@@ -485,7 +489,7 @@ fn seconds(text: &str) -> std::result::Result<u32, String> {
 /// Warns of unknown variables with our prefix: a misspelt one is a flag that is silently not set.
 ///
 /// # Errors
-/// If one is a misspelt [`ROOT_VARIABLE`] and the verb is about a node: it would be about this machine instead of an image.
+/// If one is a misspelt `K3S_HARDEN_ROOT` and the verb is about a node: it would be about this machine instead of an image.
 pub(super) fn check_variables(verb: &CliVerb) -> Result<()> {
     let ours = |name: &std::ffi::OsString| name.to_str()?.strip_prefix(PREFIX).map(str::to_owned);
     let set: Vec<String> = std::env::vars_os().filter_map(|(name, _)| ours(&name)).collect();
@@ -497,12 +501,10 @@ pub(super) fn check_variables(verb: &CliVerb) -> Result<()> {
     let known: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
     let is_about_a_node = !matches!(verb, CliVerb::Generate(_) | CliVerb::Report(_));
     for name in set.iter().filter(|name| !known.contains(&name.as_str())) {
-        let meant = nearest(name, &known);
+        let meant = if name.contains(ROOT) { Some(ROOT) } else { nearest(name, &known) };
         let unknown = format!("unknown environment variable {PREFIX}{name}");
         match meant.map(|known| (known, format!("did you mean {PREFIX}{known}?"))) {
-            Some((known, hint)) if is_about_a_node && ROOT_VARIABLE.strip_prefix(PREFIX) == Some(known) => {
-                return Err(usage_error(unknown).hint(hint));
-            }
+            Some((ROOT, hint)) if is_about_a_node => return Err(usage_error(unknown).hint(hint)),
             Some((_, hint)) => warn!("{unknown}: {hint}"),
             None => warn!("{unknown}"),
         }

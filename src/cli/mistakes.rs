@@ -19,6 +19,7 @@ pub(super) fn explained(error: &clap::Error, arguments: &[OsString]) -> Option<E
         ErrorKind::ValueValidation => mistake.refused_value(),
         ErrorKind::ArgumentConflict => mistake.conflict(),
         ErrorKind::MissingRequiredArgument => mistake.missing(),
+        ErrorKind::MissingSubcommand => mistake.no_verb(),
         _ => None,
     }
 }
@@ -38,7 +39,7 @@ impl Mistake<'_> {
         let similar =
             || self.text(ContextKind::SuggestedArg).map(|similar| format!("did you mean {similar}?"));
         let hint = instead_of_flag(flag, |verb| self.is_typed(verb)).map(str::to_owned).or_else(similar);
-        let hint = hint.unwrap_or_else(|| "list the flags: add -h".to_owned());
+        let hint = hint.unwrap_or_else(|| "list the flags: `k3s-harden VERB -h`".to_owned());
         Some(usage_error(format!("unknown flag {flag}")).hint(hint))
     }
 
@@ -51,7 +52,7 @@ impl Mistake<'_> {
         // Behind another verb, such as profile, it is a sub-verb.
         let is_first = ["profile", "settings", "report", "generate"].iter().all(|verb| !self.is_typed(verb));
         let instead = is_first.then(|| instead_of_verb(typed)).flatten().map(str::to_owned);
-        let hint = instead.or_else(similar).unwrap_or_else(|| "list the verbs: add -h".to_owned());
+        let hint = instead.or_else(similar).unwrap_or_else(|| "list the verbs: `k3s-harden -h`".to_owned());
         Some(usage_error(format!("unknown verb {typed:?}")).hint(hint))
     }
 
@@ -87,6 +88,13 @@ impl Mistake<'_> {
             true => usage_error(format!("{argument} is given twice")).hint("leave one out"),
             false => usage_error(format!("{argument} cannot be used with {other}")).hint("leave one out"),
         })
+    }
+
+    fn no_verb(&self) -> Option<Error> {
+        let typed = self.text(ContextKind::InvalidSubcommand)?;
+        let verbs: Vec<&str> =
+            self.texts(ContextKind::ValidSubcommand).into_iter().filter(|verb| *verb != "help").collect();
+        Some(usage_error(format!("{typed} needs a verb")).hint(format!("write one of {}", verbs.join(", "))))
     }
 
     fn missing(&self) -> Option<Error> {

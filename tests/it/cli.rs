@@ -689,6 +689,8 @@ fn a_variable_that_would_lead_to_another_node_ends_the_run() {
     let output = node.run_with(&["plan", "--k3s-version", "1.33"], &[("K3S_HARDEN_ROT", "/mnt/image")]);
     assert_eq!(output.code, 64, "{}", all(&output));
     assert!(output.stderr.contains("help: did you mean K3S_HARDEN_ROOT?"), "{}", output.stderr);
+    let output = node.run_with(&["plan", "--k3s-version", "1.33"], &[("K3S_HARDEN_ROOT_DIR", "/mnt/image")]);
+    assert_eq!(output.code, 64, "{}", all(&output));
     for (value, code) in [("nonsense", 64), ("", 0), ("no", 0), ("Yes", 2)] {
         let variables = [("K3S_HARDEN_DETAILED_EXITCODE", value)];
         let output = node.run_with(&["plan", "--k3s-version", "1.33"], &variables);
