@@ -90,7 +90,7 @@ pub struct NodeVerdict {
     pub status: Status,
     /// The actual value, shortened.
     pub actual: String,
-    /// The remedy, shortened.
+    /// The remedy of what is not met or unknown, shortened.
     pub remedy: String,
     /// Whether it has a waiver that counts.
     pub waived: bool,
@@ -145,8 +145,8 @@ struct WrittenControl<'a> {
     status: Cow<'a, str>,
     #[serde(default)]
     actual: String,
-    #[serde(default)]
-    remedy: String,
+    #[serde(borrow, default)]
+    remedy: Cow<'a, str>,
     #[serde(default)]
     waiver: Option<WrittenWaiver>,
     #[serde(default)]
@@ -286,7 +286,10 @@ fn read_verdict(
         level: control.level,
         status,
         actual: shortened(control.actual),
-        remedy: shortened(control.remedy),
+        remedy: match status {
+            Status::Fail | Status::Warn | Status::Unknown => shortened(control.remedy.into_owned()),
+            _ => String::new(),
+        },
         waived: control.waiver.is_some() && ended.is_none(),
         lapsed: control.lapsed || ended.is_some(),
         ended,
